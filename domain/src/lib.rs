@@ -1,0 +1,30 @@
+//! The nouns of the product: what a station says, what we believe of it, what that means for the water, and who is
+//! told. No I/O, no tasks, no clock, no wire format: every other room speaks in these words and converts at its rim.
+
+mod time; // one instant, one clock, one local time
+mod code; // names that are also keys
+mod flag; // how far a number can be trusted
+mod parameter; // what is measured, in which one unit
+mod station; // where it is measured, by whom, how often
+mod report; // what a station said
+mod refusal; // why we do not believe it
+mod reading; // what we believe
+mod rule; // what counts as too much
+mod verdict; // what the readings mean for the water
+mod person; // who has to know
+mod alert; // one event of the water, told to people
+mod notice; // one message to one person over one channel
+
+pub use alert::{Alert, AlertEvent, AlertId, AlertState, EventKind};
+pub use code::{BadCode, ParameterCode, PersonId, RuleCode, StationCode};
+pub use flag::Flag;
+pub use notice::{ChannelKind, Notice, NoticeId};
+pub use parameter::{Parameter, Range, standard_parameters};
+pub use person::{Duty, Language, Person};
+pub use reading::{Admitted, Measured, Reading};
+pub use refusal::{Reason, Refusal};
+pub use report::{Report, Said, Stated, Status};
+pub use rule::{Level, Rule, RuleError};
+pub use station::{Mapping, Place, Profile, Station};
+pub use time::{BadTime, Clock, Timestamp};
+pub use verdict::{Verdict, Water, Why};

@@ -1,0 +1,69 @@
+//! Where it is measured: a place with a name, a rhythm, and a profile that maps what its logger says to our words.
+
+use std::time::Duration;
+
+use crate::{ParameterCode, StationCode};
+
+/// A point on the earth, WGS 84 degrees.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Place {
+    /// Degrees north.
+    pub lat: f64,
+    /// Degrees east.
+    pub lon: f64,
+}
+
+/// One field of a station's reports and the parameter it means: `value = scale · said + offset`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mapping {
+    /// The name that the station uses.
+    pub name: String,
+    /// Our parameter.
+    pub parameter: ParameterCode,
+    /// Factor from the station's unit to ours (and its calibration).
+    pub scale: f64,
+    /// Added after scaling, in our unit.
+    pub offset: f64,
+}
+
+/// How a station's own names and units become ours. A field that is not listed is taken by its standard code.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Profile {
+    /// Fields whose name or unit is the station's own.
+    pub fields: Vec<Mapping>,
+}
+
+/// A measuring station.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Station {
+    /// Its key, and its user name and client id on MQTT.
+    pub code: StationCode,
+    /// Its name as people say it, as `Xuân Hòa`.
+    pub name: String,
+    /// Where it stands, if known.
+    pub place: Option<Place>,
+    /// The river or branch it stands on.
+    pub river: Option<String>,
+    /// Kilometres up that river from the mouth.
+    pub km_from_mouth: Option<f64>,
+    /// Time between two reports when all is well. Two intervals without a good reading are *unknown*.
+    pub interval: Duration,
+    /// How its fields become ours.
+    pub profile: Profile,
+}
+
+impl Station {
+    /// A station of which only the code is known: reports every 15 minutes in our own words.
+    #[must_use]
+    pub fn new(code: StationCode) -> Self {
+        Self {
+            name: code.to_string(),
+            code,
+            place: None,
+            river: None,
+            km_from_mouth: None,
+            interval: Duration::from_mins(15),
+            profile: Profile::default(),
+        }
+    }
+}

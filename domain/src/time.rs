@@ -1,0 +1,158 @@
+//! Instants. Stored and compared as milliseconds of UTC, shown to people in the local time of the province
+//! (Asia/Ho_Chi_Minh, UTC+7, no daylight saving since 1975).
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+use jiff::tz::{Offset, TimeZone};
+
+/// Vietnam keeps one offset all year.
+const VIETNAM: Offset = Offset::constant(7);
+
+/// An instant in UTC, in whole milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(i64);
+
+/// The text is not an instant: what was wrong with it, in words for a technician.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadTime {
+    /// Not a date and time of RFC 3339 at all.
+    #[error("not an RFC 3339 time")]
+    Malformed,
+    /// A date and time without `Z` or an offset: it could be any of 24 instants.
+    #[error("time has no offset; write +07:00 or Z")]
+    NoOffset,
+}
+
+/// Tells the time. The rim is given one; everything inside takes `now`.
+pub trait Clock: Send + Sync + 'static {
+    /// The present instant.
+    fn now(&self) -> Timestamp;
+}
+
+impl Timestamp {
+    /// An instant from milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Reads RFC 3339 with any offset.
+    ///
+    /// # Errors
+    /// [`BadTime::NoOffset`] for a date-time without `Z` or offset, [`BadTime::Malformed`] for all else.
+    pub fn parse_rfc3339(text: &str) -> Result<Self, BadTime> {
+        if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+            return Ok(Self(instant.as_millisecond()));
+        }
+        match text.parse::<jiff::civil::DateTime>() {
+            Ok(_) => Err(BadTime::NoOffset),
+            Err(_) => Err(BadTime::Malformed),
+        }
+    }
+
+    /// How long after `earlier` this is; zero where it is not after.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The start of the interval of length `every` (counted from the epoch) that holds this instant.
+    #[must_use]
+    pub fn floor(self, every: Duration) -> Self {
+        let step = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);
+        Self(self.0.div_euclid(step) * step)
+    }
+
+    /// The civil date and time on a wall clock in Vietnam.
+    #[must_use]
+    pub fn local(self) -> jiff::civil::DateTime {
+        VIETNAM.to_datetime(self.to_jiff())
+    }
+
+    /// RFC 3339 with `+07:00`, to the second: for texts read by people and by CAP.
+    #[must_use]
+    pub fn to_local_rfc3339(self) -> String {
+        self.to_jiff()
+            .to_zoned(TimeZone::fixed(VIETNAM))
+            .strftime("%Y-%m-%dT%H:%M:%S%:z")
+            .to_string()
+    }
+
+    fn to_jiff(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or(if self.0 < 0 {
+            jiff::Timestamp::MIN
+        } else {
+            jiff::Timestamp::MAX
+        })
+    }
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+    fn add(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+    fn sub(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
+/// RFC 3339 in UTC with three digits of milliseconds, as the API and the store write it.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", self.to_jiff())
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_offset_is_the_same_instant() {
+        let local = Timestamp::parse_rfc3339("2026-03-12T05:00:00+07:00").unwrap();
+        let utc = Timestamp::parse_rfc3339("2026-03-11T22:00:00Z").unwrap();
+        assert_eq!(local, utc);
+        assert_eq!(local.to_string(), "2026-03-11T22:00:00.000Z");
+        assert_eq!(local.to_local_rfc3339(), "2026-03-12T05:00:00+07:00");
+        assert_eq!(local.local().hour(), 5);
+    }
+
+    #[test]
+    fn a_time_without_offset_is_named_as_such() {
+        assert_eq!(Timestamp::parse_rfc3339("2026-03-12T05:00:00"), Err(BadTime::NoOffset));
+        assert_eq!(Timestamp::parse_rfc3339("12/03/2026 5h"), Err(BadTime::Malformed));
+    }
+
+    #[test]
+    fn floors_also_before_the_epoch() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(Timestamp::from_millis(-1).floor(minute).as_millis(), -60_000);
+        assert_eq!(Timestamp::from_millis(61_000).floor(minute).as_millis(), 60_000);
+    }
+
+    #[test]
+    fn the_ends_of_time_do_not_panic() {
+        let far = Timestamp::from_millis(i64::MAX) + Duration::MAX;
+        assert!(!far.to_string().is_empty());
+        assert_eq!(Timestamp::from_millis(5).since(Timestamp::from_millis(9)), Duration::ZERO);
+    }
+}

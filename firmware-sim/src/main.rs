@@ -1,0 +1,2 @@
+//! Station simulator.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Saltline.
+fn main() {}
