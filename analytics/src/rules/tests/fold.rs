@@ -125,6 +125,29 @@ proptest! {
 }
 
 #[test]
+fn every_level_of_the_ladder_stands_on_its_own_as_well() {
+    for level in LADDER.split(' ') {
+        let (limit, clear) = level.split_once('/').unwrap();
+        let just_below = |text: &str| (text.parse::<f64>().unwrap() - 0.01).to_string();
+        let mut teller = Teller::new(vec![rule("one", level, 0)]);
+        for (at, value) in [
+            ("06:00", &just_below(limit)),
+            ("06:15", &limit.to_owned()),
+            ("06:30", &clear.to_owned()),
+            ("06:45", &just_below(clear)),
+        ] {
+            teller.take(&format!("{at} {value}"));
+        }
+        let waters: Vec<_> =
+            teller.verdicts.iter().map(|v| (clock(v.judged_at), v.water)).collect();
+        let expected =
+            [("06:00", Water::Safe), ("06:15", Water::Exceed(0)), ("06:45", Water::Safe)];
+        assert_eq!(waters, expected.map(|(at, water)| (at.to_owned(), water)), "{level}");
+        assert_eq!(teller.verdicts[1].limit, limit.parse().ok());
+    }
+}
+
+#[test]
 fn the_same_state_is_the_same_bytes() {
     let mut teller = Teller::new(vec![rule("salt", LADDER, 0)]);
     for event in ["06:00 1.1", "06:15 0.1", "08:00<05:00 3 replay"] {
