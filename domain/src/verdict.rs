@@ -77,13 +77,14 @@ pub struct Verdict {
     pub station: StationCode,
     /// On what.
     pub parameter: ParameterCode,
-    /// The state now.
+    /// The state now; of an exceedance found in a backlog the level it had reached then, while the state now is still
+    /// `before`.
     pub water: Water,
     /// The state before.
     pub before: Water,
     /// The limit of the level reached, in the parameter's unit; `None` unless exceeding.
     pub limit: Option<f64>,
-    /// The newest good value, in the parameter's unit.
+    /// The newest good value, in the parameter's unit; of an exceedance found in a backlog its first.
     pub value: Option<f64>,
     /// When that value was taken.
     pub taken_at: Option<Timestamp>,
