@@ -7,7 +7,7 @@ use crate::{ParameterCode, RuleCode, StationCode, Timestamp};
 /// The state of the water under one rule at one station.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Water {
-    /// No good reading for two intervals: nobody can say.
+    /// No good reading for two intervals, or none yet that held: nobody can say.
     Unknown,
     /// Good readings stand below the lowest level's clear limit, or never reached its limit.
     Safe,
@@ -101,5 +101,10 @@ impl Verdict {
     #[must_use]
     pub fn surely_safe(&self) -> bool {
         self.water == Water::Safe && self.why != Why::FoundInBacklog
+    }
+    /// The state that stands now. What was found in a backlog does not change it.
+    #[must_use]
+    pub fn water_now(&self) -> Water {
+        if self.why == Why::FoundInBacklog { self.before } else { self.water }
     }
 }

@@ -112,8 +112,10 @@ proptest! {
             prop_assert_eq!(verdict.before, *was, "the chain of states is whole");
             if verdict.why == Why::FoundInBacklog {
                 prop_assert!(matches!(verdict.water, Water::Exceed(_)) && verdict.limit.is_some());
+                prop_assert_eq!(verdict.water_now(), *was);
+                prop_assert!(!verdict.surely_safe());
             } else {
-                *was = verdict.water;
+                *was = verdict.water_now();
                 prop_assert_ne!(verdict.water, verdict.before);
                 prop_assert_eq!(verdict.limit.is_some(), matches!(verdict.water, Water::Exceed(_)));
             }
