@@ -12,8 +12,12 @@ mod ledger; // what was decided and who was told, as durable records
 mod book; // the fold of those records
 mod outbox; // what is due, and when to try again
 pub mod channels; // e-mail, SMS
+mod draft; // what a decision writes down
 mod alerting; // decide, word, record
 mod deliver; // send what is due, record the receipt
+
+#[cfg(test)]
+mod testing; // what the tests of several files need
 
 pub use alerting::{Alerting, AlertingError, Decided};
 pub use book::{GaveUp, NoticeState, NoticeView};

@@ -88,6 +88,8 @@ pub(crate) struct Book {
     pub(crate) decided_to: Option<u64>,
     pub(crate) alerts: Alerts,
     pub(crate) notices: Notices,
+    /// Notices whose decision has not been read yet: they count once it is there.
+    announced: Vec<(u64, Notice, Option<String>)>,
 }
 
 impl Book {
@@ -101,7 +103,7 @@ impl Book {
         match record {
             Record::Decided { position: decided, judged } => {
                 for judged in judged {
-                    let read = judged.read(at, position)?;
+                    let read = judged.read(position)?;
                     let alert = read.id.clone();
                     self.alerts.judged(read);
                     for row in &judged.notices {
@@ -109,7 +111,19 @@ impl Book {
                         self.notices.made(notice, row.given_up.as_deref());
                     }
                 }
+                for (of, notice, given_up) in std::mem::take(&mut self.announced) {
+                    if of == *decided {
+                        self.notices.made(notice, given_up.as_deref());
+                    }
+                }
                 self.decided_to = self.decided_to.max(Some(*decided));
+            }
+            Record::MoreNotices { position: of, alert, notices } => {
+                let alert = AlertId::from_text(alert);
+                for row in notices {
+                    let notice = row.read(&alert, at, position)?;
+                    self.announced.push((*of, notice, row.given_up.clone()));
+                }
             }
             Record::Attempted { notice, attempt, cause, detail, next_at } => {
                 let next_at = Timestamp::from_millis(*next_at);

@@ -86,8 +86,10 @@ impl Notices {
         }
         let Some(kept) = self.kept.get_mut(id) else { return };
         if kept.notice.channel == ChannelKind::Sms {
-            kept.parts_open = references.to_vec();
-            for reference in references {
+            // Some SMSCs give no name; then no receipt can be told apart.
+            let named = references.iter().filter(|reference| !reference.is_empty());
+            kept.parts_open = named.cloned().collect();
+            for reference in &kept.parts_open {
                 self.references.insert(reference.clone(), id.clone());
             }
         }

@@ -10,6 +10,7 @@
 //! | event | says | then |
 //! |---|---|---|
 //! | `decided` | for the readings' record at `position`: per changed alert the event, the reason, the evidence and the notices made | each notice waits; its first attempt may begin |
+//! | `more_notices` | notices of the `decided` record of the same position that follows, when one record cannot hold them all | they wait only once that record is there |
 //! | `attempted` | an attempt failed for now: number, cause, when to try again | the next attempt may begin at `next_at` |
 //! | `handed_over` | the other side took it, under these references | only a receipt changes it |
 //! | `receipt` | the SMSC says what became of one reference | delivered when all parts are |
@@ -34,6 +35,10 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use rows::{Judged, NoticeRow, Read, judged};
 
+/// Notices that one record holds: 256 of about 1 kB are a quarter of the journal's largest record (1 MiB), so that
+/// even texts of four times the usual length fit.
+pub(crate) const NOTICES_A_RECORD: usize = 256;
+
 /// The version that this module writes.
 const VERSION: u8 = 1;
 
@@ -42,6 +47,7 @@ const VERSION: u8 = 1;
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Record {
     Decided { position: u64, judged: Vec<Judged> },
+    MoreNotices { position: u64, alert: String, notices: Vec<NoticeRow> },
     Attempted { notice: String, attempt: u32, cause: String, detail: String, next_at: i64 },
     HandedOver { notice: String, references: Vec<String> },
     Receipt { notice: String, reference: String, delivered: bool, detail: String },
@@ -92,6 +98,23 @@ pub enum LedgerError {
         /// The word.
         word: String,
     },
+}
+
+/// The records of a decision, in the order in which they are written: `decided` comes last and makes the others count,
+/// so a power cut between them leaves nothing decided and nobody half told.
+pub(crate) fn decided(position: u64, mut judged: Vec<Judged>) -> Vec<Record> {
+    let mut records = Vec::new();
+    let mut room = NOTICES_A_RECORD;
+    for judged in &mut judged {
+        let rest = judged.notices.split_off(room.min(judged.notices.len()));
+        room -= judged.notices.len();
+        for notices in rest.chunks(NOTICES_A_RECORD) {
+            let (alert, notices) = (judged.alert.clone(), notices.to_vec());
+            records.push(Record::MoreNotices { position, alert, notices });
+        }
+    }
+    records.push(Record::Decided { position, judged });
+    records
 }
 
 impl Record {

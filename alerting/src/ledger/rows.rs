@@ -19,6 +19,8 @@ pub(crate) struct Judged {
     level: u8,
     raised_at: i64,
     kind: String,
+    /// When it happened, by the engine's clock; the record's own instant is when it was written down.
+    at: i64,
     because: String,
     evidence: Evidence,
     pub(crate) notices: Vec<NoticeRow>,
@@ -54,7 +56,7 @@ pub(crate) struct NoticeRow {
 pub(crate) fn judged(
     alert: &Alert,
     decision: Decision,
-    kind: EventKind,
+    event: &AlertEvent,
     verdict: &Verdict,
     notices: Vec<NoticeRow>,
 ) -> Judged {
@@ -65,7 +67,8 @@ pub(crate) fn judged(
         parameter: alert.parameter.to_string(),
         level: alert.level,
         raised_at: alert.raised_at.as_millis(),
-        kind: kind.as_str().to_owned(),
+        kind: event.kind.as_str().to_owned(),
+        at: event.at.as_millis(),
         because: decision.because().as_str().to_owned(),
         evidence: Evidence {
             water: water(verdict.water),
@@ -101,7 +104,7 @@ pub(crate) struct Read {
 }
 
 impl Judged {
-    pub(crate) fn read(&self, at: Timestamp, position: u64) -> Result<Read, LedgerError> {
+    pub(crate) fn read(&self, position: u64) -> Result<Read, LedgerError> {
         let bad = |source| LedgerError::BadCode { position, source };
         let kind = EventKind::parse(&self.kind)
             .ok_or_else(|| LedgerError::BadWord { position, word: self.kind.clone() })?;
@@ -114,7 +117,7 @@ impl Judged {
             raised_at: Timestamp::from_millis(self.raised_at),
             event: AlertEvent {
                 kind,
-                at,
+                at: Timestamp::from_millis(self.at),
                 value: self.evidence.value,
                 taken_at: self.evidence.taken_at.map(Timestamp::from_millis),
                 limit: self.evidence.limit,

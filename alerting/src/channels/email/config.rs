@@ -76,6 +76,7 @@ impl EmailConfig {
         for (option, value) in parts.options {
             config.set(&option, value)?;
         }
+        config.lettre_tls()?;
         Ok(config)
     }
 

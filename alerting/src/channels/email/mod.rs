@@ -5,7 +5,7 @@ mod config; // what was typed, and what it means
 mod probe; // does the server let us in?
 mod send; // a notice becomes an e-mail
 
-pub use config::{EmailConfig, Tls};
+pub use config::{CONNECTIONS_MAX, EmailConfig, Tls};
 pub use probe::{ProbeError, probe};
 pub(crate) use send::Email;
 

@@ -70,7 +70,6 @@ pub(super) struct Session {
     pub(super) client: Client,
     events: Box<dyn Stream<Item = Event> + Send + Unpin>,
     /// Runs the connection; dropping it ends it.
-    #[expect(dead_code, reason = "held for its drop, which ends the connection")]
     connection: JoinSet<()>,
 }
 

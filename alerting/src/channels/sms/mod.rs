@@ -10,6 +10,7 @@ mod send; // a notice becomes an SMS
 
 pub use config::{Concatenation, SmsConfig, Source};
 pub use link::LinkError;
+pub(crate) use link::Handled;
 pub use probe::probe;
 pub use receipt::{Fate, Receipt};
 pub use segments::{Alphabet, PARTS_MAX, segments};

@@ -79,9 +79,11 @@ fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
         .filter(|value| !value.is_empty())
 }
 
+/// ACCEPTD is "read on behalf of the subscriber by customer service" in the standard and "we have it" at many an SMSC:
+/// neither is the keeper's phone.
 fn fate_of_word(stat: &str) -> Fate {
     match stat.to_ascii_uppercase().as_str() {
-        "DELIVRD" | "ACCEPTD" => Fate::Delivered,
+        "DELIVRD" => Fate::Delivered,
         "EXPIRED" | "DELETED" | "UNDELIV" | "REJECTD" => Fate::Lost,
         _ => Fate::OnTheWay,
     }
@@ -89,7 +91,7 @@ fn fate_of_word(stat: &str) -> Fate {
 
 fn fate_of_state(state: MessageState) -> Fate {
     match state {
-        MessageState::Delivered | MessageState::Accepted => Fate::Delivered,
+        MessageState::Delivered => Fate::Delivered,
         MessageState::Expired
         | MessageState::Deleted
         | MessageState::Undeliverable

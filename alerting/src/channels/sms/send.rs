@@ -155,7 +155,6 @@ fn submit_sm(
     }
     let with_header = concatenated && config.concatenation == Concatenation::Udh;
     let octets = if with_header { with_udh(&part) } else { part.octets };
-    let never = |what: &'static str| move |_| NotSent::never(format!("{what} cannot be written in SMPP"));
     Ok(SubmitSm::builder()
         .source_addr_ton(ton)
         .source_addr_npi(npi)
@@ -164,13 +163,13 @@ fn submit_sm(
         .dest_addr_npi(Npi::Isdn)
         .destination_addr(destination(&notice.address)?)
         .esm_class(EsmClass::from(if with_header { WITH_HEADER } else { PLAIN }))
-        .validity_period(EmptyOrFullCOctetString::new(format!("{VALID_FOR}\0")).map_err(never("the validity"))?)
+        .validity_period(EmptyOrFullCOctetString::from_string(VALID_FOR.to_owned()).map_err(|why| NotSent::never(format!("the validity: {why}")))?)
         .registered_delivery(RegisteredDelivery::from(RECEIPT_WANTED))
         .data_coding(match alphabet {
             Alphabet::Gsm7 => DataCoding::McSpecific,
             Alphabet::Ucs2 => DataCoding::Ucs2,
         })
-        .short_message(OctetString::from_vec(octets).map_err(never("the text"))?)
+        .short_message(OctetString::from_vec(octets).map_err(|why| NotSent::never(format!("the text: {why}")))?)
         .tlvs(tlvs)
         .build())
 }
