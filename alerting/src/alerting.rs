@@ -150,13 +150,7 @@ impl Alerting {
         let roster = self.roster();
         let url = self.inner.public_url.read().unwrap_or_else(PoisonError::into_inner).clone();
         let book = self.book();
-        let desk = Desk {
-            book: &book,
-            roster: &roster,
-            public_url: url.as_deref(),
-            position,
-            now,
-        };
+        let desk = Desk { book: &book, roster: &roster, public_url: url.as_deref(), position, now };
         draft(&desk, verdicts)
     }
 

@@ -3,7 +3,9 @@
 
 use std::collections::HashSet;
 
-use domain::{ChannelKind, Duty, Parameter, Person, PersonId, Rule, RuleCode, Station, StationCode};
+use domain::{
+    ChannelKind, Duty, Parameter, Person, PersonId, Rule, RuleCode, Station, StationCode,
+};
 
 use crate::desk::Voice;
 
@@ -81,13 +83,7 @@ pub struct Told<'a> {
 impl Roster {
     /// Who has to know of an event at `level` of `rule` at `station`, told in this voice.
     #[must_use]
-    pub fn who(
-        &self,
-        rule: &RuleCode,
-        station: &StationCode,
-        level: u8,
-        voice: Voice,
-    ) -> Told<'_> {
+    pub fn who(&self, rule: &RuleCode, station: &StationCode, level: u8, voice: Voice) -> Told<'_> {
         let mut told = Told::default();
         if voice == Voice::Silent {
             return told;

@@ -64,15 +64,11 @@ impl Notices {
     }
 
     /// An attempt failed for now.
-    pub(crate) fn put_off(
-        &mut self,
-        id: &NoticeId,
-        attempt: u32,
-        later: Timestamp,
-        error: String,
-    ) {
+    pub(crate) fn put_off(&mut self, id: &NoticeId, attempt: u32, later: Timestamp, error: String) {
         let Some(kept) = self.kept.get_mut(id) else { return };
-        let NoticeState::Waiting { attempts, next_at, last_error } = &mut kept.state else { return };
+        let NoticeState::Waiting { attempts, next_at, last_error } = &mut kept.state else {
+            return;
+        };
         self.due.remove(&(kept.notice.channel, *next_at, kept.born));
         (*attempts, *next_at, *last_error) = (attempt, later, Some(error));
         let lane = kept.lane.clone();

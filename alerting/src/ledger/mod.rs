@@ -75,7 +75,9 @@ pub enum LedgerError {
         source: serde_json::Error,
     },
     /// Written by a newer version of the product.
-    #[error("ledger record {position} is of version {version}; this program reads version {VERSION}")]
+    #[error(
+        "ledger record {position} is of version {version}; this program reads version {VERSION}"
+    )]
     Newer {
         /// The record's position in the ledger.
         position: u64,
@@ -148,11 +150,7 @@ impl Record {
     }
 
     pub(crate) fn acknowledged(alert: &AlertId, by: &str, note: &str) -> Self {
-        Self::Acknowledged {
-            alert: alert.to_string(),
-            by: by.to_owned(),
-            note: note.to_owned(),
-        }
+        Self::Acknowledged { alert: alert.to_string(), by: by.to_owned(), note: note.to_owned() }
     }
 }
 

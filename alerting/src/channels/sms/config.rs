@@ -132,7 +132,8 @@ fn source(value: String) -> Result<Source, BadUrl> {
     // A plus in a query is a space unless it was written as %2B; both are meant as a plus.
     let digits = value.trim_start_matches([' ', '+']);
     let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    let is_name = value.len() <= 11 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || b == b'.');
+    let is_name = value.len() <= 11
+        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || b == b'.');
     match (is_number, is_name) {
         (true, _) if digits.len() < value.len() && digits.len() <= 15 => {
             Ok(Source::International(digits.to_owned()))

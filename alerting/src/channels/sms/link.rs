@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::receipt::{self, Receipt};
 use super::SmsConfig;
+use super::receipt::{self, Receipt};
 
 /// TCP to the SMSC. A SYN is repeated after 1 and 3 seconds; a line that needs a third try is not one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -131,9 +131,8 @@ impl Link {
         tracing::info!(host = %self.config.host, port = self.config.port, "bound to the SMSC");
         metrics::gauge!("saltline_sms_link_up").set(1.0);
         self.bound.send_replace(Some(Bound { client: client.clone(), window, dead: dead.clone() }));
-        let pump = events.for_each_concurrent(RECEIPTS_AT_ONCE, |event| {
-            take(event, &client, &dead, on_receipt)
-        });
+        let pump = events
+            .for_each_concurrent(RECEIPTS_AT_ONCE, |event| take(event, &client, &dead, on_receipt));
         let why = tokio::select! {
             () = pump => "hung up",
             () = client.closed() => "closed",
@@ -182,7 +181,8 @@ where
             let status = match receipt::read(deliver) {
                 Some(receipt) => status(on_receipt(receipt).await),
                 None => {
-                    metrics::counter!("saltline_sms_incoming_total", "what" => "message").increment(1);
+                    metrics::counter!("saltline_sms_incoming_total", "what" => "message")
+                        .increment(1);
                     tracing::info!("an SMS from a phone is not read by anybody");
                     CommandStatus::EsmeRok
                 }

@@ -5,13 +5,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use domain::Notice;
+use rusmpp::CommandStatus;
 use rusmpp::pdus::SubmitSm;
 use rusmpp::tlvs::MessageSubmissionRequestTlvValue as Tlv;
 use rusmpp::types::{COctetString, EmptyOrFullCOctetString, OctetString};
-use rusmpp::values::{
-    DataCoding, EsmClass, Npi, RegisteredDelivery, Ton, UserMessageReference,
-};
-use rusmpp::CommandStatus;
+use rusmpp::values::{DataCoding, EsmClass, Npi, RegisteredDelivery, Ton, UserMessageReference};
 use rusmppc::error::Error;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -85,7 +83,9 @@ async fn submit(bound: &Bound, part: SubmitSm) -> Result<String, NotSent> {
     match timeout(SUBMIT_TIMEOUT, bound.client.submit_sm(part)).await {
         Ok(Ok(answer)) => Ok(answer.message_id().as_str().to_owned()),
         Ok(Err(Error::UnexpectedResponse { response })) => Err(refused(response.status())),
-        Ok(Err(Error::Encode(why))) => Err(NotSent::never(format!("cannot be written in SMPP: {why}"))),
+        Ok(Err(Error::Encode(why))) => {
+            Err(NotSent::never(format!("cannot be written in SMPP: {why}")))
+        }
         Ok(Err(error)) => {
             // Half-open or broken: whoever comes next shall not wait for it again.
             bound.dead.cancel();
@@ -163,13 +163,19 @@ fn submit_sm(
         .dest_addr_npi(Npi::Isdn)
         .destination_addr(destination(&notice.address)?)
         .esm_class(EsmClass::from(if with_header { WITH_HEADER } else { PLAIN }))
-        .validity_period(EmptyOrFullCOctetString::from_string(VALID_FOR.to_owned()).map_err(|why| NotSent::never(format!("the validity: {why}")))?)
+        .validity_period(
+            EmptyOrFullCOctetString::from_string(VALID_FOR.to_owned())
+                .map_err(|why| NotSent::never(format!("the validity: {why}")))?,
+        )
         .registered_delivery(RegisteredDelivery::from(RECEIPT_WANTED))
         .data_coding(match alphabet {
             Alphabet::Gsm7 => DataCoding::McSpecific,
             Alphabet::Ucs2 => DataCoding::Ucs2,
         })
-        .short_message(OctetString::from_vec(octets).map_err(|why| NotSent::never(format!("the text: {why}")))?)
+        .short_message(
+            OctetString::from_vec(octets)
+                .map_err(|why| NotSent::never(format!("the text: {why}")))?,
+        )
         .tlvs(tlvs)
         .build())
 }
