@@ -24,7 +24,7 @@ pub use person::{Duty, Language, Person};
 pub use reading::{Admitted, Measured, Reading};
 pub use refusal::{Reason, Refusal};
 pub use report::{Report, Said, Stated, Status};
-pub use rule::{Level, Rule, RuleError};
+pub use rule::{LEVELS_MAX, Level, Rule, RuleError};
 pub use station::{Mapping, Place, Profile, Station};
 pub use time::{BadTime, Clock, Timestamp};
 pub use verdict::{Verdict, Water, Why};

@@ -22,6 +22,8 @@ pub enum Reason {
     InFuture,
     /// A field that neither the profile nor the parameter table knows.
     UnknownParameter,
+    /// A unit is stated and it is not the parameter's.
+    WrongUnit,
     /// The same parameter twice in one report.
     RepeatedParameter,
     /// Not a finite number, or larger than any sensor's.
@@ -34,7 +36,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Malformed,
         Self::TooLarge,
         Self::BadCount,
@@ -43,6 +45,7 @@ impl Reason {
         Self::TooOld,
         Self::InFuture,
         Self::UnknownParameter,
+        Self::WrongUnit,
         Self::RepeatedParameter,
         Self::NotANumber,
         Self::UnknownStatus,
@@ -61,6 +64,7 @@ impl Reason {
             Self::TooOld => "too_old",
             Self::InFuture => "in_future",
             Self::UnknownParameter => "unknown_parameter",
+            Self::WrongUnit => "wrong_unit",
             Self::RepeatedParameter => "repeated_parameter",
             Self::NotANumber => "not_a_number",
             Self::UnknownStatus => "unknown_status",

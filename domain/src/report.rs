@@ -31,6 +31,8 @@ pub struct Said<'a> {
     pub name: Cow<'a, str>,
     /// Its value in the station's unit; `None` when the station says the sensor is missing.
     pub value: Option<f64>,
+    /// The unit that the station states for it, if it states one.
+    pub unit: Option<Cow<'a, str>>,
     /// What the sensor was doing.
     pub status: Status,
 }

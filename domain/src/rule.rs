@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use crate::{ParameterCode, RuleCode, StationCode};
 
+/// Levels that one rule may have. The ladder of the province has five (0.3, 0.5, 1, 2, 4 g/L); sixteen leaves room for
+/// a finer one, and a level stays a small index everywhere.
+pub const LEVELS_MAX: usize = 16;
+
 /// One level of a threshold rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Level {
@@ -46,6 +50,12 @@ pub enum RuleError {
     /// A number is not finite.
     #[error("rule `{0}`: a level is not a number")]
     NotANumber(RuleCode),
+    /// It has more levels than a rule may have.
+    #[error("rule `{0}` has more than {LEVELS_MAX} levels")]
+    TooManyLevels(RuleCode),
+    /// Two rules have one code: nobody could say whose alert it is.
+    #[error("rule `{0}` is there twice")]
+    Repeated(RuleCode),
 }
 
 impl Rule {
@@ -56,6 +66,9 @@ impl Rule {
     pub fn check(&self) -> Result<(), RuleError> {
         if self.levels.is_empty() {
             return Err(RuleError::NoLevel(self.code.clone()));
+        }
+        if LEVELS_MAX < self.levels.len() {
+            return Err(RuleError::TooManyLevels(self.code.clone()));
         }
         for level in &self.levels {
             if !level.limit.is_finite() || !level.clear.is_finite() {

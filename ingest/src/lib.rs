@@ -1,1 +1,13 @@
-//! A room of Saltline.
+//! From bytes on a wire to a reading on disk, and the acknowledgement back.
+
+mod formats; // bytes to a report: what the station said
+mod admit; // what we believe of it
+mod record; // an admitted report as the journal carries it
+mod deadletter; // what we do not believe, kept
+mod intake; // many packets, one commit, one proof
+
+pub use admit::{ADMIT, Admission, Limits, ParameterTable, admit};
+pub use deadletter::DeadLetter;
+pub use formats::{REPORTS_MAX, VALUES_MAX, json};
+pub use intake::{Answer, Batch, Intake, Pass, Proof};
+pub use record::{BadRecord, Decoder, Record};

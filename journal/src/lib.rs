@@ -1,1 +1,15 @@
-//! A room of Saltline.
+//! Bytes in order on disk, and the proof that they are there.
+//!
+//! A segmented append log with group commit: everything that waits while one `fdatasync` runs is written together and
+//! synced once by the next. It knows nothing of water: readings, dead letters and the alert ledger are all journals.
+
+mod error; // what the caller does next
+mod frame; // one record as bytes
+mod segment; // one file of records
+mod recovery; // what a power cut left behind
+mod cursor; // how far a follower has come
+mod commit; // the one thread that writes
+mod journal; // the handle
+
+pub use error::JournalError;
+pub use journal::{Config, Durable, Journal, Position, State};

@@ -1,1 +1,25 @@
-//! A room of Saltline.
+//! The province's book: which stations there are and by which key they speak, where the rivers run, what counts as
+//! too much, who has to know, who may look, and who changed what. One SQLite file that the running engine and the
+//! command line open at the same time; [`Registry::version`] tells a copy in memory when to look again.
+
+mod error; // what can go wrong, cut by what the caller does next
+mod store; // the file, its schema, and how a change is made
+pub mod secret; // keys, session ids and their hashes
+mod audit; // who changed what
+mod parameters; // what is measured
+mod stations; // where, and who is speaking
+mod rivers; // the lines of the map
+mod rules; // what counts as too much
+mod people; // who has to know
+mod duties; // of what
+mod users; // who may look
+mod sessions; // who is looking
+
+pub use audit::Audit;
+pub use error::{Noun, RegistryError};
+pub use rivers::{River, RiverKind};
+pub use secret::StationKey;
+pub use sessions::{SESSIONS_PER_USER_MAX, Session};
+pub use stations::Login;
+pub use store::Registry;
+pub use users::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, Role, User};

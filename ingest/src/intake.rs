@@ -1,0 +1,242 @@
+//! Many packets, one commit, one proof. A connection takes what it has read, then commits all of it at once; whoever
+//! answers the station needs the [`Proof`], and only a commit makes one.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use domain::{Clock, Reason, Refusal, Report, Station};
+use journal::{Durable, Journal, JournalError};
+
+use crate::admit::{Limits, ParameterTable, admit};
+use crate::deadletter::DeadLetter;
+use crate::formats::json;
+use crate::record::Record;
+
+/// Who is speaking.
+#[derive(Debug, Clone)]
+pub struct Pass {
+    /// The station as it was at login.
+    pub station: Arc<Station>,
+}
+
+/// What became of one packet. It may be told to the station only with a [`Proof`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Readings of it are in the batch.
+    Stored {
+        /// The first refusal, where a part was refused; the bytes are then with the dead letters too.
+        refused: Option<Refusal>,
+    },
+    /// All of it is refused; its bytes are with the dead letters.
+    Refused(Refusal),
+}
+
+/// What has to be made durable before anything of it is answered.
+#[derive(Debug, Default)]
+pub struct Batch {
+    records: Vec<Bytes>,
+    dead: Vec<Bytes>,
+    received: u64,
+    refused: BTreeMap<Reason, u64>,
+}
+
+impl Batch {
+    /// Nothing to make durable.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.dead.is_empty()
+    }
+
+    /// Bytes that the batch will write, about.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.records.iter().chain(&self.dead).map(Bytes::len).sum()
+    }
+}
+
+/// The proof that a batch is on disk.
+#[derive(Debug)]
+pub struct Proof {
+    _readings: Option<Durable>,
+    _dead: Option<Durable>,
+}
+
+/// The way from packets to the journal. Clones share it.
+#[derive(Clone)]
+pub struct Intake {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    journal: Journal,
+    dead_letters: Journal,
+    parameters: RwLock<Arc<ParameterTable>>,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+}
+
+impl Intake {
+    /// An intake into these two journals.
+    #[must_use]
+    pub fn new(
+        journal: Journal,
+        dead_letters: Journal,
+        parameters: ParameterTable,
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let parameters = RwLock::new(Arc::new(parameters));
+        Self { inner: Arc::new(Inner { journal, dead_letters, parameters, limits, clock }) }
+    }
+
+    /// Takes the parameters from now on from this table.
+    pub fn set_parameters(&self, table: ParameterTable) {
+        let mut held = self.inner.parameters.write().unwrap_or_else(PoisonError::into_inner);
+        *held = Arc::new(table);
+    }
+
+    /// Reads and settles one packet, and adds to the batch what must be durable before it is answered.
+    pub fn take(&self, pass: &Pass, topic: &str, payload: &Bytes, batch: &mut Batch) -> Answer {
+        match json::decode(payload) {
+            Ok(reports) => self.settle(pass, topic, payload, &reports, batch),
+            Err(refusal) => {
+                self.refuse(Some(pass), topic, payload, &refusal, batch);
+                Answer::Refused(refusal)
+            }
+        }
+    }
+
+    /// Adds a refused packet to the dead letters of the batch.
+    pub fn refuse(
+        &self,
+        pass: Option<&Pass>,
+        topic: &str,
+        payload: &Bytes,
+        refusal: &Refusal,
+        batch: &mut Batch,
+    ) {
+        let station = pass.map_or("", |pass| pass.station.code.as_str());
+        tracing::warn!(station, topic, reason = %refusal.reason, detail = %refusal, "refused");
+        metrics::counter!("saltline_packets_refused_total", "reason" => refusal.reason.as_str())
+            .increment(1);
+        let now = self.inner.clock.now();
+        batch.dead.push(DeadLetter::new(now, refusal, station, topic, payload).encode());
+    }
+
+    /// Makes the batch durable. While the disk is full this waits.
+    ///
+    /// # Errors
+    /// [`JournalError`]: nothing of the batch may be acknowledged. `Failed` is final for the process.
+    pub fn commit(
+        &self,
+        batch: Batch,
+    ) -> impl Future<Output = Result<Proof, JournalError>> + Send + 'static {
+        let Batch { records, dead, received, refused } = batch;
+        let readings = (!records.is_empty()).then(|| self.inner.journal.append(records));
+        let letters = (!dead.is_empty()).then(|| self.inner.dead_letters.append(dead));
+        async move {
+            let dead = match letters {
+                Some(letters) => Some(letters.await?),
+                None => None,
+            };
+            let readings = match readings {
+                Some(readings) => Some(readings.await?),
+                None => None,
+            };
+            count(received, &refused);
+            Ok(Proof { _readings: readings, _dead: dead })
+        }
+    }
+
+    fn settle(
+        &self,
+        pass: &Pass,
+        topic: &str,
+        payload: &Bytes,
+        reports: &[Report<'_>],
+        batch: &mut Batch,
+    ) -> Answer {
+        let table = self.inner.parameters.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let now = self.inner.clock.now();
+        let mut first = None;
+        let mut stored = false;
+        for report in reports {
+            let admission = admit(report, &pass.station, &table, &self.inner.limits, now);
+            // A report refused as a whole refuses each of its readings.
+            let each = if admission.admitted.is_some() { 1 } else { report.values.len() as u64 };
+            for refusal in &admission.refused {
+                let count = if admission.refused.len() == 1 { each } else { 1 };
+                *batch.refused.entry(refusal.reason).or_default() += count;
+            }
+            batch.received += report.values.len() as u64;
+            if let Some(admitted) = &admission.admitted {
+                batch.records.push(Record::encode_admitted(admitted));
+                stored = true;
+            }
+            first = first.or_else(|| admission.refused.into_iter().next());
+        }
+        if let Some(refusal) = &first {
+            self.refuse(Some(pass), topic, payload, refusal, batch);
+        }
+        match first {
+            Some(refusal) if !stored => Answer::Refused(refusal),
+            refused => Answer::Stored { refused },
+        }
+    }
+}
+
+fn count(received: u64, refused: &BTreeMap<Reason, u64>) {
+    metrics::counter!("saltline_readings_received_total").increment(received);
+    for (reason, count) in refused {
+        metrics::counter!("saltline_readings_refused_total", "reason" => reason.as_str())
+            .increment(*count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admit::{ADMIT, example_station};
+    use crate::record::Decoder;
+    use domain::Timestamp;
+
+    struct Held;
+    impl Clock for Held {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(1_773_266_400_000)
+        }
+    }
+
+    #[test]
+    fn a_packet_is_on_disk_in_both_its_parts_before_there_is_a_proof() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = journal::Config::default();
+        let journal = Journal::open(&dir.path().join("journal"), &config).unwrap();
+        let dead = Journal::open(&dir.path().join("deadletter"), &config).unwrap();
+        let table = ParameterTable::new(&domain::standard_parameters());
+        let intake = Intake::new(journal.clone(), dead.clone(), table, ADMIT, Arc::new(Held));
+        let pass = Pass { station: Arc::new(example_station()) };
+        let mut batch = Batch::default();
+        let mut take = |payload: &'static str| {
+            intake.take(&pass, "stations/xuan-hoa/readings", &Bytes::from(payload), &mut batch)
+        };
+        assert_eq!(take(r#"{"values":{"ph":7}}"#), Answer::Stored { refused: None });
+        let partly = take(r#"{"values":{"ph":7,"x":1}}"#);
+        assert!(matches!(partly, Answer::Stored { refused: Some(_) }), "{partly:?}");
+        assert!(matches!(take("not json"), Answer::Refused(_)));
+        assert!(matches!(take(r#"{"time":0,"values":{"ph":7}}"#), Answer::Refused(_)));
+        assert_eq!((journal.durable_end(), dead.durable_end()), (0, 0));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(intake.commit(batch)).unwrap();
+        assert_eq!((journal.durable_end(), dead.durable_end()), (2, 3));
+        let letters = dead.read(0, 1 << 20).unwrap();
+        let letter = DeadLetter::decode(&letters[1].1).unwrap();
+        assert_eq!(
+            (letter.reason, letter.payload.as_ref()),
+            (Reason::Malformed, b"not json".as_ref())
+        );
+        let (_, bytes) = &journal.read(0, 1).unwrap()[0];
+        assert!(matches!(Decoder::default().decode(bytes), Ok(Record::Admitted(_))));
+    }
+}

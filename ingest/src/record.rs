@@ -1,0 +1,211 @@
+//! A record of the readings' journal. All numbers little endian; a text is its length (u8) and its UTF-8 bytes.
+//!
+//! ```text
+//! kind 1, an admitted report:
+//!   1 u8 · station text · taken_at i64 ms · received_at i64 ms · marks u8 (1 replay, 2 has seq)
+//!   · seq u64 if marked · count u8 · count × (parameter text · flag u8, plus 128 if a value follows · value f64)
+//! kind 2, the clock:
+//!   2 u8 · now i64 ms
+//! ```
+//! The clock is in the journal because silence is judged by it: what follows the journal needs nothing else to come to
+//! the same verdicts again. A kind that is not known is an error, not skipped: an old program must not step over what
+//! a new one wrote. A changed layout gets a new kind; the old one stays readable as long as a journal is kept.
+
+use std::collections::HashSet;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use domain::{Admitted, Flag, Measured, ParameterCode, StationCode, Timestamp};
+
+const ADMITTED: u8 = 1;
+const CLOCK: u8 = 2;
+const REPLAY: u8 = 1;
+const HAS_SEQ: u8 = 2;
+const HAS_VALUE: u8 = 128;
+
+/// One record, read back.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    /// Readings of one station at one time.
+    Admitted(Admitted),
+    /// The time passed to this.
+    Clock(Timestamp),
+}
+
+/// The bytes are not a record of a kind that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a record: {0}")]
+pub struct BadRecord(&'static str);
+
+impl Record {
+    /// The bytes of an admitted report.
+    #[must_use]
+    pub fn encode_admitted(admitted: &Admitted) -> Bytes {
+        let mut out = BytesMut::with_capacity(64 + admitted.values.len() * 32);
+        out.put_u8(ADMITTED);
+        put_text(&mut out, admitted.station.as_str());
+        out.put_i64_le(admitted.taken_at.as_millis());
+        out.put_i64_le(admitted.received_at.as_millis());
+        let marks = if admitted.replay { REPLAY } else { 0 };
+        match admitted.seq {
+            None => out.put_u8(marks),
+            Some(seq) => {
+                out.put_u8(marks | HAS_SEQ);
+                out.put_u64_le(seq);
+            }
+        }
+        out.put_u8(u8::try_from(admitted.values.len()).expect("a report holds at most 128 values"));
+        for measured in &admitted.values {
+            put_text(&mut out, measured.parameter.as_str());
+            match measured.value {
+                None => out.put_u8(measured.flag.number()),
+                Some(value) => {
+                    out.put_u8(measured.flag.number() | HAS_VALUE);
+                    out.put_f64_le(value);
+                }
+            }
+        }
+        out.freeze()
+    }
+
+    /// The bytes that say how late it is.
+    #[must_use]
+    pub fn encode_clock(now: Timestamp) -> Bytes {
+        let mut out = BytesMut::with_capacity(9);
+        out.put_u8(CLOCK);
+        out.put_i64_le(now.as_millis());
+        out.freeze()
+    }
+}
+
+fn put_text(out: &mut BytesMut, text: &str) {
+    out.put_u8(u8::try_from(text.len()).expect("codes are at most 64 bytes"));
+    out.put_slice(text.as_bytes());
+}
+
+/// Reads records, keeping each code once: a follower meets the same few thousand again and again.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    stations: HashSet<StationCode>,
+    parameters: HashSet<ParameterCode>,
+}
+
+impl Decoder {
+    /// Reads one record.
+    ///
+    /// # Errors
+    /// [`BadRecord`] where the bytes are of no known kind or end early.
+    pub fn decode(&mut self, mut bytes: &[u8]) -> Result<Record, BadRecord> {
+        let record = match bytes.try_get_u8().map_err(short)? {
+            ADMITTED => Record::Admitted(self.admitted(&mut bytes)?),
+            CLOCK => Record::Clock(Timestamp::from_millis(bytes.try_get_i64_le().map_err(short)?)),
+            _ => return Err(BadRecord("unknown kind")),
+        };
+        if bytes.is_empty() { Ok(record) } else { Err(BadRecord("bytes are left over")) }
+    }
+
+    fn admitted(&mut self, bytes: &mut &[u8]) -> Result<Admitted, BadRecord> {
+        let station = interned(&mut self.stations, text(bytes)?, StationCode::new)?;
+        let taken_at = Timestamp::from_millis(bytes.try_get_i64_le().map_err(short)?);
+        let received_at = Timestamp::from_millis(bytes.try_get_i64_le().map_err(short)?);
+        let marks = bytes.try_get_u8().map_err(short)?;
+        let seq = match marks & HAS_SEQ {
+            0 => None,
+            _ => Some(bytes.try_get_u64_le().map_err(short)?),
+        };
+        let count = bytes.try_get_u8().map_err(short)?;
+        let values = (0..count).map(|_| self.measured(bytes)).collect::<Result<_, _>>()?;
+        Ok(Admitted { station, taken_at, received_at, seq, replay: marks & REPLAY != 0, values })
+    }
+
+    fn measured(&mut self, bytes: &mut &[u8]) -> Result<Measured, BadRecord> {
+        let parameter = interned(&mut self.parameters, text(bytes)?, ParameterCode::new)?;
+        let mark = bytes.try_get_u8().map_err(short)?;
+        let flag = Flag::from_number(mark & !HAS_VALUE).ok_or(BadRecord("unknown flag"))?;
+        let value = match mark & HAS_VALUE {
+            0 => None,
+            _ => Some(bytes.try_get_f64_le().map_err(short)?),
+        };
+        Ok(Measured { parameter, value, flag })
+    }
+}
+
+fn interned<C, E>(
+    known: &mut HashSet<C>,
+    text: &str,
+    make: impl FnOnce(&str) -> Result<C, E>,
+) -> Result<C, BadRecord>
+where
+    C: Clone + Eq + std::hash::Hash + std::borrow::Borrow<str>,
+{
+    if let Some(code) = known.get(text) {
+        return Ok(code.clone());
+    }
+    let code = make(text).map_err(|_| BadRecord("not a code"))?;
+    known.insert(code.clone());
+    Ok(code)
+}
+
+fn text<'a>(bytes: &mut &'a [u8]) -> Result<&'a str, BadRecord> {
+    let length = usize::from(bytes.try_get_u8().map_err(short)?);
+    let (text, rest) = bytes.split_at_checked(length).ok_or(BadRecord("ends early"))?;
+    *bytes = rest;
+    std::str::from_utf8(text).map_err(|_| BadRecord("not a text"))
+}
+
+fn short(_: bytes::TryGetError) -> BadRecord {
+    BadRecord("ends early")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn example(seq: Option<u64>, replay: bool, values: &[(f64, bool)]) -> Admitted {
+        let measured = |(n, &(value, missing)): (usize, &(f64, bool))| Measured {
+            parameter: ParameterCode::new(&format!("p{n}")).unwrap(),
+            value: (!missing).then_some(value),
+            flag: if missing { Flag::Missing } else { Flag::NotEvaluated },
+        };
+        Admitted {
+            station: StationCode::new("xuan-hoa").unwrap(),
+            taken_at: Timestamp::from_millis(-5),
+            received_at: Timestamp::from_millis(1_773_266_400_123),
+            seq,
+            replay,
+            values: values.iter().enumerate().map(measured).collect(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_reads_back_to_the_bit(
+            seq in proptest::option::of(any::<u64>()),
+            replay in any::<bool>(),
+            values in prop::collection::vec((-1e9..1e9_f64, any::<bool>()), 0..128),
+        ) {
+            let admitted = example(seq, replay, &values);
+            let bytes = Record::encode_admitted(&admitted);
+            prop_assert_eq!(Decoder::default().decode(&bytes), Ok(Record::Admitted(admitted)));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            drop(Decoder::default().decode(&bytes));
+        }
+    }
+
+    #[test]
+    fn half_a_record_and_more_than_one_are_errors() {
+        let bytes = Record::encode_admitted(&example(Some(1), true, &[(1.0, false)]));
+        for cut in 0..bytes.len() {
+            assert!(Decoder::default().decode(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+        let mut longer = bytes.to_vec();
+        longer.push(0);
+        assert!(Decoder::default().decode(&longer).is_err());
+        let clock = Record::encode_clock(Timestamp::from_millis(7));
+        assert_eq!(Decoder::default().decode(&clock), Ok(Record::Clock(Timestamp::from_millis(7))));
+        assert!(Decoder::default().decode(&[99, 0]).is_err());
+    }
+}

@@ -1,0 +1,321 @@
+//! Stations and the keys they speak with. A key is made by the book, shown once and kept as a hash; a new one
+//! revokes the one before. `login` says who is speaking, and takes as long for a wrong key as for the right one.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use domain::{Mapping, ParameterCode, Place, Profile, Station, StationCode};
+use serde_json::json;
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use crate::store::Change;
+use crate::{Noun, Registry, RegistryError, StationKey, parameters, secret};
+
+/// A logger that reports more often than this is a stream, and one that reports more seldom is a letter; both are
+/// more likely a unit mistaken in a configuration.
+const INTERVALS: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(7 * 24);
+
+/// Names are shown in tables and cut nowhere; the longest official station name found has 61 characters.
+const NAME_CHARS_MAX: usize = 200;
+
+/// Who is speaking.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Login {
+    /// This station.
+    Welcome(Station),
+    /// The station exists; the key is not (or no longer) its key.
+    WrongKey,
+    /// There is no such station.
+    UnknownStation,
+}
+
+impl Registry {
+    /// Every station, by code.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub async fn stations(&self) -> Result<Vec<Station>, RegistryError> {
+        let mut tx = self.snapshot().await?;
+        let rows = sqlx::query("SELECT * FROM stations ORDER BY code").fetch_all(&mut *tx).await?;
+        let sql = "SELECT * FROM station_fields ORDER BY station, position";
+        let mut profiles: HashMap<String, Profile> = HashMap::new();
+        for row in sqlx::query(sql).fetch_all(&mut *tx).await? {
+            let of: String = row.try_get("station")?;
+            profiles.entry(of).or_default().fields.push(mapping(&row)?);
+        }
+        rows.iter().map(|row| station(row, |code| profiles.remove(code))).collect()
+    }
+
+    /// The station with this code.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub async fn station(&self, code: &StationCode) -> Result<Option<Station>, RegistryError> {
+        find(&mut *self.snapshot().await?, code).await
+    }
+
+    /// Writes a new station and makes its key, which nobody can ask for again.
+    ///
+    /// # Errors
+    /// [`RegistryError::AlreadyThere`] where the code is taken, [`RegistryError::BadValue`] or
+    /// [`RegistryError::Dangling`] where the station cannot be kept.
+    pub async fn add_station(&self, station: &Station) -> Result<StationKey, RegistryError> {
+        let mut change = self.change().await?;
+        if find(change.sql(), &station.code).await?.is_some() {
+            return Err(RegistryError::already(Noun::Station, &station.code));
+        }
+        put(&mut change, station).await?;
+        let key = new_key(&mut change, &station.code).await?;
+        change.finish().await?;
+        Ok(key)
+    }
+
+    /// Writes a station, new or known; returns whether it is new. A new one has no key and cannot log in until
+    /// [`Registry::rotate_key`] made one.
+    ///
+    /// # Errors
+    /// [`RegistryError::BadValue`] or [`RegistryError::Dangling`] where the station cannot be kept.
+    pub async fn put_station(&self, station: &Station) -> Result<bool, RegistryError> {
+        let mut change = self.change().await?;
+        let created = put(&mut change, station).await?;
+        change.finish().await?;
+        Ok(created)
+    }
+
+    /// Makes a new key; the one before, if any, no longer opens.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] where there is no such station.
+    pub async fn rotate_key(&self, code: &StationCode) -> Result<StationKey, RegistryError> {
+        let mut change = self.change().await?;
+        if find(change.sql(), code).await?.is_none() {
+            return Err(RegistryError::not_found(Noun::Station, code));
+        }
+        let key = new_key(&mut change, code).await?;
+        change.finish().await?;
+        Ok(key)
+    }
+
+    /// Is `key` the key of this station?
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub async fn login(&self, code: &StationCode, key: &str) -> Result<Login, RegistryError> {
+        let mut tx = self.snapshot().await?;
+        let station = find(&mut tx, code).await?;
+        let sql = "SELECT hash FROM station_keys WHERE station = $1 AND revoked_at IS NULL";
+        let kept: Option<String> =
+            sqlx::query_scalar(sql).bind(code.as_str()).fetch_optional(&mut *tx).await?;
+        let said = secret::hex(&secret::hash(key));
+        // A station without a key is compared as well, with what no hash is.
+        let right = secret::same(said.as_bytes(), kept.unwrap_or("-".repeat(64)).as_bytes());
+        let login = match station {
+            None => Login::UnknownStation,
+            Some(_) if !right => Login::WrongKey,
+            Some(station) => Login::Welcome(station),
+        };
+        login.count(code);
+        Ok(login)
+    }
+}
+
+impl Login {
+    /// The answer as counters and logs write it.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Welcome(_) => "welcome",
+            Self::WrongKey => "wrong_key",
+            Self::UnknownStation => "unknown_station",
+        }
+    }
+
+    fn count(&self, code: &StationCode) {
+        metrics::counter!("saltline_station_logins_total", "answer" => self.as_str()).increment(1);
+        if !matches!(self, Self::Welcome(_)) {
+            tracing::warn!(station = %code, answer = self.as_str(), "a station was not let in");
+        }
+    }
+}
+
+pub(crate) async fn put(change: &mut Change, station: &Station) -> Result<bool, RegistryError> {
+    check(station)?;
+    let before = find(change.sql(), &station.code).await?;
+    if before.as_ref() == Some(station) {
+        return Ok(false);
+    }
+    write(change.sql(), station).await?;
+    write_fields(change.sql(), station).await?;
+    let was = before.as_ref().map_or(String::new(), text);
+    change.record("station.put", &was, &text(station)).await?;
+    Ok(before.is_none())
+}
+
+async fn write(sql: &mut SqliteConnection, station: &Station) -> Result<(), RegistryError> {
+    let statement = "INSERT INTO stations \
+                     (code, name, lat, lon, river, km_from_mouth, interval_ms) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7) \
+                     ON CONFLICT (code) DO UPDATE SET name = excluded.name, \
+                     lat = excluded.lat, lon = excluded.lon, river = excluded.river, \
+                     km_from_mouth = excluded.km_from_mouth, interval_ms = excluded.interval_ms";
+    sqlx::query(statement)
+        .bind(station.code.as_str())
+        .bind(&station.name)
+        .bind(station.place.map(|place| place.lat))
+        .bind(station.place.map(|place| place.lon))
+        .bind(&station.river)
+        .bind(station.km_from_mouth)
+        .bind(millis(station.interval))
+        .execute(sql)
+        .await?;
+    Ok(())
+}
+
+async fn write_fields(sql: &mut SqliteConnection, station: &Station) -> Result<(), RegistryError> {
+    let code = station.code.as_str();
+    let clear = "DELETE FROM station_fields WHERE station = $1";
+    sqlx::query(clear).bind(code).execute(&mut *sql).await?;
+    for (position, field) in (0_i64..).zip(&station.profile.fields) {
+        if !parameters::exists(sql, &field.parameter).await? {
+            return Err(RegistryError::Dangling {
+                what: Noun::Station,
+                key: code.to_owned(),
+                other: Noun::Parameter,
+                missing: field.parameter.to_string(),
+            });
+        }
+        let statement = "INSERT INTO station_fields \
+                         (station, position, name, parameter, scale, shift) \
+                         VALUES ($1, $2, $3, $4, $5, $6)";
+        sqlx::query(statement)
+            .bind(code)
+            .bind(position)
+            .bind(&field.name)
+            .bind(field.parameter.as_str())
+            .bind(field.scale)
+            .bind(field.offset)
+            .execute(&mut *sql)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn new_key(change: &mut Change, code: &StationCode) -> Result<StationKey, RegistryError> {
+    let key = StationKey::random()?;
+    let at = change.at.as_millis();
+    let revoke =
+        "UPDATE station_keys SET revoked_at = $2 WHERE station = $1 AND revoked_at IS NULL";
+    let revoked = sqlx::query(revoke).bind(code.as_str()).bind(at).execute(change.sql()).await?;
+    let keep = "INSERT INTO station_keys (hash, station, created_at) VALUES ($1, $2, $3)";
+    sqlx::query(keep)
+        .bind(secret::hex(&secret::hash(key.reveal())))
+        .bind(code.as_str())
+        .bind(at)
+        .execute(change.sql())
+        .await?;
+    let act = if revoked.rows_affected() == 0 { "station.key" } else { "station.rotate-key" };
+    change.record(act, "", &json!({ "code": code.as_str() }).to_string()).await?;
+    Ok(key)
+}
+
+/// Is there such a station? What names one asks here first, for an error in the province's words.
+pub(crate) async fn exists(
+    sql: &mut SqliteConnection,
+    code: &StationCode,
+) -> Result<bool, RegistryError> {
+    let query = sqlx::query("SELECT code FROM stations WHERE code = $1").bind(code.as_str());
+    Ok(query.fetch_optional(sql).await?.is_some())
+}
+
+async fn find(
+    sql: &mut SqliteConnection,
+    code: &StationCode,
+) -> Result<Option<Station>, RegistryError> {
+    let one = sqlx::query("SELECT * FROM stations WHERE code = $1").bind(code.as_str());
+    let Some(row) = one.fetch_optional(&mut *sql).await? else { return Ok(None) };
+    let fields = "SELECT * FROM station_fields WHERE station = $1 ORDER BY position";
+    let rows = sqlx::query(fields).bind(code.as_str()).fetch_all(sql).await?;
+    let fields = rows.iter().map(mapping).collect::<Result<_, _>>()?;
+    station(&row, |_| Some(Profile { fields })).map(Some)
+}
+
+fn station(
+    row: &SqliteRow,
+    profile: impl FnOnce(&str) -> Option<Profile>,
+) -> Result<Station, RegistryError> {
+    let code: String = row.try_get("code")?;
+    let place = |lat: Option<f64>, lon: Option<f64>| Some(Place { lat: lat?, lon: lon? });
+    let interval_ms: i64 = row.try_get("interval_ms")?;
+    Ok(Station {
+        name: row.try_get("name")?,
+        place: place(row.try_get("lat")?, row.try_get("lon")?),
+        river: row.try_get("river")?,
+        km_from_mouth: row.try_get("km_from_mouth")?,
+        interval: Duration::from_millis(u64::try_from(interval_ms).unwrap_or(0)),
+        profile: profile(&code).unwrap_or_default(),
+        code: StationCode::new(&code)
+            .map_err(|why| RegistryError::damaged(Noun::Station, &code, why))?,
+    })
+}
+
+fn mapping(row: &SqliteRow) -> Result<Mapping, RegistryError> {
+    let (station, parameter): (String, String) =
+        (row.try_get("station")?, row.try_get("parameter")?);
+    Ok(Mapping {
+        name: row.try_get("name")?,
+        parameter: ParameterCode::new(&parameter)
+            .map_err(|why| RegistryError::damaged(Noun::Station, station, why))?,
+        scale: row.try_get("scale")?,
+        offset: row.try_get("shift")?,
+    })
+}
+
+/// Durations are kept in whole milliseconds.
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Would the station read back as it is, and mean something?
+fn check(station: &Station) -> Result<(), RegistryError> {
+    let bad = |why: &str| Err(RegistryError::bad(Noun::Station, &station.code, why));
+    if !(1..=NAME_CHARS_MAX).contains(&station.name.trim().chars().count()) {
+        return bad("the name has 1 to 200 characters");
+    }
+    let on_earth = |p: Place| p.lat.abs() <= 90.0 && p.lon.abs() <= 180.0;
+    if !station.place.is_none_or(on_earth) {
+        return bad("lat is -90 to 90 degrees, lon is -180 to 180 degrees");
+    }
+    if !station.km_from_mouth.is_none_or(|km| (0.0..=10_000.0).contains(&km)) {
+        return bad("km_from_mouth is 0 or more, in kilometres");
+    }
+    if !INTERVALS.contains(&station.interval) || station.interval.subsec_nanos() % 1_000_000 != 0 {
+        return bad("the interval is 1s to 7d, in whole milliseconds");
+    }
+    let mut names = HashSet::new();
+    for field in &station.profile.fields {
+        if field.name.trim().is_empty() || !names.insert(&field.name) {
+            return bad("a field of the profile has no name, or the name of another");
+        }
+        if !field.scale.is_finite() || field.scale == 0.0 || !field.offset.is_finite() {
+            return bad("scale and offset are numbers, and scale is not 0");
+        }
+    }
+    Ok(())
+}
+
+fn text(station: &Station) -> String {
+    let field = |m: &Mapping| {
+        json!({ "name": m.name, "parameter": m.parameter.as_str(),
+                "scale": m.scale, "offset": m.offset })
+    };
+    json!({
+        "code": station.code.as_str(), "name": station.name,
+        "lat": station.place.map(|p| p.lat), "lon": station.place.map(|p| p.lon),
+        "river": station.river, "km_from_mouth": station.km_from_mouth,
+        "interval_ms": millis(station.interval),
+        "fields": station.profile.fields.iter().map(field).collect::<Vec<_>>(),
+    })
+    .to_string()
+}
