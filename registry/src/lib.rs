@@ -14,6 +14,7 @@ mod people; // who has to know
 mod duties; // of what
 mod users; // who may look
 mod sessions; // who is looking
+pub mod pack; // a province as a folder of text
 
 pub use audit::Audit;
 pub use error::{Noun, RegistryError};

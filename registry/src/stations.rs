@@ -98,6 +98,21 @@ impl Registry {
         Ok(key)
     }
 
+    /// Stations that have no key and so cannot log in, by code: a province pack brings stations, never keys.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub async fn keyless(&self) -> Result<Vec<StationCode>, RegistryError> {
+        let sql = "SELECT code FROM stations WHERE NOT EXISTS \
+                   (SELECT 1 FROM station_keys k \
+                    WHERE k.station = stations.code AND k.revoked_at IS NULL) ORDER BY code";
+        let codes: Vec<String> = sqlx::query_scalar(sql).fetch_all(&self.pool).await?;
+        let read = |code: &String| {
+            StationCode::new(code).map_err(|why| RegistryError::damaged(Noun::Station, code, why))
+        };
+        codes.iter().map(read).collect()
+    }
+
     /// Is `key` the key of this station?
     ///
     /// # Errors

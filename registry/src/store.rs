@@ -118,7 +118,7 @@ impl Registry {
         let mut tx = self.pool.begin().await?;
         let queue = "UPDATE counters SET version = version WHERE id = 1";
         sqlx::query(queue).execute(&mut *tx).await?;
-        Ok(Change { tx, who: Arc::clone(&self.who), at: self.clock.now(), moved: false })
+        Ok(Change { tx, who: Arc::clone(&self.who), at: self.clock.now(), moves: 0 })
     }
 }
 
@@ -127,13 +127,18 @@ pub(crate) struct Change {
     tx: Transaction<'static, Sqlite>,
     who: Arc<str>,
     pub(crate) at: Timestamp,
-    moved: bool,
+    moves: usize,
 }
 
 impl Change {
     /// The connection to write through.
     pub(crate) fn sql(&mut self) -> &mut SqliteConnection {
         &mut self.tx
+    }
+
+    /// How many entries this change has written so far.
+    pub(crate) const fn moves(&self) -> usize {
+        self.moves
     }
 
     /// Moves the version and writes the audit row of something that was just done.
@@ -146,7 +151,7 @@ impl Change {
         let sql = "UPDATE counters SET version = version + 1 WHERE id = 1";
         sqlx::query(sql).execute(&mut *self.tx).await?;
         audit::write(&mut self.tx, self.at, &self.who, act, before, after).await?;
-        self.moved = true;
+        self.moves += 1;
         Ok(())
     }
 
@@ -157,12 +162,13 @@ impl Change {
 
     /// Makes it true, if there was anything to do. Returns whether there was.
     pub(crate) async fn finish(self) -> Result<bool, RegistryError> {
-        if self.moved {
+        let moved = 0 < self.moves;
+        if moved {
             self.tx.commit().await?;
         } else {
             self.tx.rollback().await?;
         }
-        Ok(self.moved)
+        Ok(moved)
     }
 }
 

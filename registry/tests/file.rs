@@ -109,7 +109,8 @@ async fn a_writer_that_never_ends_makes_others_busy_not_stuck() {
     let registry = Registry::open(&path).await.unwrap();
     let mut hog = raw(&path).await;
     sqlx::query("BEGIN IMMEDIATE").execute(&mut hog).await.unwrap();
-    let write = registry.put_station(&numbered(1));
+    let station = numbered(1);
+    let write = registry.put_station(&station);
     let error = tokio::time::timeout(Duration::from_secs(30), write).await.unwrap().unwrap_err();
     assert!(matches!(error, RegistryError::Busy), "{error}");
     assert_eq!(registry.stations().await.unwrap(), [], "readers do not wait");

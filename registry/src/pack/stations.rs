@@ -1,0 +1,83 @@
+//! `stations.toml`: one `[[station]]` each, with a `[[station.field]]` for every field that is not ours.
+
+use std::collections::HashSet;
+
+use domain::{Mapping, Place, Profile, Station};
+
+use super::section::{Section, parse};
+use super::{PackError, Problem, STATIONS};
+use crate::River;
+
+const KEYS: [&str; 8] =
+    ["code", "name", "lat", "lon", "river", "km_from_mouth", "interval", "field"];
+const FIELD_KEYS: [&str; 4] = ["name", "parameter", "scale", "offset"];
+
+pub(super) fn read(text: &str) -> Result<Vec<Station>, PackError> {
+    let table = parse(STATIONS, text)?;
+    let root = Section::root(STATIONS, &table, &["station"])?;
+    let mut seen = HashSet::new();
+    let mut stations = Vec::new();
+    for section in root.each("station", "code", &KEYS)? {
+        let station = station(&section)?;
+        if !seen.insert(station.code.clone()) {
+            return Err(section.at("code", Problem::Twice));
+        }
+        stations.push(station);
+    }
+    Ok(stations)
+}
+
+/// A station's river is a line of the map, where the pack brings a map: kilometres are counted along it.
+pub(super) fn check_rivers(stations: &[Station], rivers: &[River]) -> Result<(), PackError> {
+    if rivers.is_empty() {
+        return Ok(());
+    }
+    for station in stations {
+        let Some(river) = &station.river else { continue };
+        if !rivers.iter().any(|known| known.code == *river) {
+            let codes: Vec<_> = rivers.iter().map(|river| river.code.as_str()).collect();
+            let wanted = format!("a code of rivers.geojson: {}", codes.join(", "));
+            let key = format!("station[{}].river", station.code);
+            let source = Problem::wrong(format!("\"{river}\""), wanted);
+            return Err(PackError::At { file: STATIONS, key, source });
+        }
+    }
+    Ok(())
+}
+
+fn station(section: &Section<'_>) -> Result<Station, PackError> {
+    let mut fields = Vec::new();
+    for field in section.each("field", "name", &FIELD_KEYS)? {
+        fields.push(mapping(&field)?);
+    }
+    Ok(Station {
+        code: section.code("code", "the station's code, as \"xuan-hoa\"")?,
+        name: section.text("name", "its name, as \"Xuân Hòa\"")?.to_owned(),
+        place: place(section)?,
+        river: section.text_maybe("river")?.map(str::to_owned),
+        km_from_mouth: section.number_maybe("km_from_mouth", "kilometres, as 42.0")?,
+        interval: section.duration("interval")?,
+        profile: Profile { fields },
+    })
+}
+
+fn place(section: &Section<'_>) -> Result<Option<Place>, PackError> {
+    let wanted = "degrees, as 10.3366";
+    let (lat, lon) = (section.number_maybe("lat", wanted)?, section.number_maybe("lon", wanted)?);
+    match (lat, lon) {
+        (Some(lat), Some(lon)) => Ok(Some(Place { lat, lon })),
+        (None, None) => Ok(None),
+        (None, _) => Err(section.at("lat", Problem::Missing { wanted })),
+        (_, None) => Err(section.at("lon", Problem::Missing { wanted })),
+    }
+}
+
+fn mapping(field: &Section<'_>) -> Result<Mapping, PackError> {
+    let wanted = "a number: value = scale * said + offset";
+    Ok(Mapping {
+        name: field.text("name", "the field's name as the station spells it")?.to_owned(),
+        parameter: field.code("parameter", "a parameter, as \"salinity\"")?,
+        scale: field.number_maybe("scale", wanted)?.unwrap_or(1.0),
+        offset: field.number_maybe("offset", wanted)?.unwrap_or(0.0),
+    })
+}
