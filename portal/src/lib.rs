@@ -21,6 +21,6 @@ mod serve; // from a listener to answers
 
 pub use desk::NOTE_CHARS_MAX;
 pub use events::{EVENTS_KEPT, LISTENERS_MAX};
-pub use serve::{CONNECTIONS_MAX, bind, serve_view};
+pub use serve::{CONNECTIONS_MAX, app, bind, serve_view};
 pub use session::{SESSION_LASTS, Transport};
 pub use site::{LiveReading, Readiness, Settings};

@@ -75,6 +75,17 @@ pub async fn serve_view(
     Ok(())
 }
 
+/// Every address, answered without a socket: for tests, and for who has a listener of their own. Live events come
+/// only where [`serve_view`] runs.
+pub fn app(
+    view: Arc<dyn View>,
+    settings: Settings,
+    transport: Transport,
+    stop: CancellationToken,
+) -> Router {
+    router(Arc::new(Site::new(view, settings, transport, stop)))
+}
+
 async fn accept(
     listener: &TcpListener,
     router: &Router,

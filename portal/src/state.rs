@@ -164,7 +164,8 @@ mod tests {
             limit: matches!(water, Water::Exceed(_)).then_some(1.0),
             value: Some(1.2),
             taken_at: None,
-            since: Timestamp::default(),
+            since: None,
+            why: None,
         }
     }
 

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use domain::{
     Alert, AlertId, Flag, Notice, Parameter, ParameterCode, Place, Rule, RuleCode, Station,
-    StationCode, Timestamp, Water,
+    StationCode, Timestamp, Water, Why,
 };
 use futures_util::future::BoxFuture;
+
+use crate::words::Lang;
 
 /// An answer that may take a while.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, Trouble>>;
@@ -30,13 +32,28 @@ impl Trouble {
     }
 }
 
-/// A river branch as a line on the map.
+/// What a line on the map is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Course {
+    /// A river or one of its branches.
+    River,
+    /// A canal.
+    Canal,
+    /// The line of the coast.
+    Coast,
+}
+
+/// A line on the map.
 #[derive(Debug, Clone, PartialEq)]
 pub struct River {
     /// Its key, which stations name.
     pub code: String,
+    /// What it is.
+    pub course: Course,
     /// Its name as people say it.
     pub name: String,
+    /// The same in English.
+    pub name_en: String,
     /// From the mouth up.
     pub line: Vec<Place>,
 }
@@ -88,8 +105,9 @@ impl Book {
 
     /// The name of a river, or the word that the station used for it.
     #[must_use]
-    pub fn river_name<'a>(&'a self, code: &'a str) -> &'a str {
-        self.rivers.iter().find(|river| river.code == code).map_or(code, |river| &river.name)
+    pub fn river_name<'a>(&'a self, code: &'a str, lang: Lang) -> &'a str {
+        let river = self.rivers.iter().find(|river| river.code == code);
+        river.map_or(code, |river| lang.say(&river.name, &river.name_en))
     }
 
     /// The limits that hold for a parameter at a station, lowest first; one line for one number.
@@ -148,13 +166,13 @@ pub struct Point {
 pub struct Bucket {
     /// The interval's start.
     pub start: Timestamp,
-    /// Smallest trusted value.
+    /// Smallest value of those counted.
     pub min: Option<f64>,
-    /// Largest trusted value.
+    /// Largest value of those counted.
     pub max: Option<f64>,
-    /// Mean of the trusted values.
+    /// Mean of those counted.
     pub mean: Option<f64>,
-    /// How many values were trusted.
+    /// Values that are neither bad nor missing.
     pub count: u32,
     /// The flags rolled up.
     pub flag: Flag,
@@ -190,8 +208,10 @@ pub struct Standing {
     pub value: Option<f64>,
     /// When it was taken.
     pub taken_at: Option<Timestamp>,
-    /// Since when the state holds, in event time.
-    pub since: Timestamp,
+    /// Since when the state holds, in event time; `None` before the first answer.
+    pub since: Option<Timestamp>,
+    /// Why it came to be; `None` before the first answer.
+    pub why: Option<Why>,
 }
 
 /// How far a notice has come.

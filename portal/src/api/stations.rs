@@ -13,6 +13,7 @@ use crate::problem::Problem;
 use crate::query::Pairs;
 use crate::site::Site;
 use crate::view::Book;
+use crate::words::Lang;
 
 #[derive(Serialize)]
 pub(crate) struct StationSaid {
@@ -58,7 +59,10 @@ impl StationSaid {
             lat: station.place.map(|place| place.lat),
             lon: station.place.map(|place| place.lon),
             river: station.river.clone(),
-            river_name: station.river.as_deref().map(|code| book.river_name(code).to_owned()),
+            river_name: station
+                .river
+                .as_deref()
+                .map(|code| book.river_name(code, Lang::Vi).to_owned()),
             km_from_mouth: station.km_from_mouth,
             interval_s: station.interval.as_secs(),
         }

@@ -23,10 +23,13 @@ pub(crate) struct WarningSaid {
     level: Option<u16>,
     limit: Option<f64>,
     state: &'static str,
-    since: String,
+    since: Option<String>,
     value: Option<f64>,
     taken_at: Option<String>,
+    /// In words.
     why: String,
+    /// From the closed list.
+    reason: Option<&'static str>,
 }
 
 /// `GET /api/v1/warnings`
@@ -60,9 +63,10 @@ fn said(standing: &Standing, unit: &str) -> WarningSaid {
         level,
         limit,
         state,
-        since: standing.since.to_string(),
+        since: standing.since.map(|at| at.to_string()),
         value: finite(standing.value),
         taken_at: standing.taken_at.map(|at| at.to_string()),
         why: why.trim_end().to_owned(),
+        reason: standing.why.map(domain::Why::as_str),
     }
 }

@@ -234,7 +234,7 @@ fn warning(book: &Book, one: &Standing, lang: Lang, now: Timestamp) -> Markup {
                 b { (lang.number(value, parameter.map_or(2, |p| p.decimals))) " " (unit) }
             }
             @if let Some(at) = one.taken_at { " (" (lang.age(at, now)) ")" }
-            ", " (lang.say("từ ", "since ")) (lang.clock(one.since, now)) "."
+            @if let Some(since) = one.since { ", " (lang.say("từ ", "since ")) (lang.clock(since, now)) } "."
         }
     }
 }
@@ -301,7 +301,7 @@ fn table(book: &Book, rows: &[&Row<'_>], lang: Lang, now: Timestamp) -> Markup {
                 @for (row, starts) in rows.iter().zip(starts) {
                     @if starts {
                         tr.river { th colspan="4" scope="colgroup" {
-                            (row.station.river.as_deref().map_or(lang.say("Nơi khác", "Elsewhere"), |code| book.river_name(code)))
+                            (row.station.river.as_deref().map_or(lang.say("Nơi khác", "Elsewhere"), |code| book.river_name(code, lang)))
                         } }
                     }
                     tr class=[row.state.is_silent().then_some("old")] {

@@ -10,7 +10,7 @@ use domain::{Place, Station};
 
 use super::glyph::{f, glyph};
 use crate::state::State;
-use crate::view::River;
+use crate::view::{Course, River};
 use crate::words::Lang;
 
 /// Units across. About one pixel on a phone.
@@ -54,20 +54,21 @@ pub(crate) fn map(rivers: &[River], spots: &[Spot<'_>], lang: Lang) -> Option<Ma
         rivers.iter().map(|river| (river, view.line(&river.line))).collect();
     let mut taken: Vec<Box2> = placed.iter().map(|(_, at)| Box2::around(*at, R + 1.0)).collect();
     let names = names(&placed, &lines, &view, &mut taken);
-    let marks: Vec<Mark> =
-        rivers.iter().flat_map(|river| kilometres(river, &view, &mut taken)).collect();
+    let along = rivers.iter().filter(|river| river.course == Course::River);
+    let marks: Vec<Mark> = along.flat_map(|river| kilometres(river, &view, &mut taken)).collect();
     let titles: Vec<Mark> = lines
         .iter()
-        .filter_map(|(river, line)| river_title(river, line, &view, &mut taken))
+        .filter(|(river, _)| river.course != Course::Coast)
+        .filter_map(|(river, line)| river_title(river, line, &view, &mut taken, lang))
         .collect();
     let label = lang.say(
         "Sơ đồ các trạm; bảng bên cạnh nói cùng nội dung",
         "Schematic of the stations; the table beside says the same",
     );
     Some(html! {
-        svg.map viewBox=(format!("0 0 {} {}", f(WIDTH), f(view.height))) role="img" aria-label=(label) {
-            @for (_, line) in &lines {
-                @if 1 < line.len() { path.river d=(path(line)) {} }
+        svg.map viewBox=(format!("0 0 {} {}", f(WIDTH), f(view.height))) role="group" aria-label=(label) {
+            @for (river, line) in &lines {
+                @if 1 < line.len() { path class=(stroke(river.course)) d=(path(line)) {} }
             }
             @for mark in &marks {
                 circle.km cx=(f(mark.at.x)) cy=(f(mark.at.y)) r="1.5" {}
@@ -95,6 +96,14 @@ pub(crate) fn map(rivers: &[River], spots: &[Spot<'_>], lang: Lang) -> Option<Ma
             text.note x=(f(WIDTH - 4.0)) y=(f(view.height - 5.0)) text-anchor="end" { (lang.say("sơ đồ (schematic)", "schematic")) }
         }
     })
+}
+
+const fn stroke(course: Course) -> &'static str {
+    match course {
+        Course::River => "river",
+        Course::Canal => "canal",
+        Course::Coast => "coast",
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -368,8 +377,10 @@ fn river_title(
     line: &[Point],
     view: &Projection,
     taken: &mut Vec<Box2>,
+    lang: Lang,
 ) -> Option<Mark> {
-    let half = river.name.chars().count() as f64 * LETTER / 2.0;
+    let word = lang.say(&river.name, &river.name_en);
+    let half = word.chars().count() as f64 * LETTER / 2.0;
     let wet = line.windows(2).flat_map(|pair| steps(pair[0], pair[1]));
     let places = wet.step_by(3).flat_map(|at| [14.0, -9.0, 22.0, -18.0].map(|down| (at, down)));
     let (at, text, area) = places
@@ -380,7 +391,7 @@ fn river_title(
         })
         .find(|(_, _, area)| view.shows(area) && !taken.iter().any(|other| other.meets(area)))?;
     taken.push(area);
-    Some(Mark { at, text, word: river.name.clone() })
+    Some(Mark { at, text, word: word.to_owned() })
 }
 
 fn path(line: &[Point]) -> String {

@@ -122,7 +122,7 @@ impl<'a> Here<'a> {
 
     fn whereabouts(&self) -> String {
         let lang = self.lang;
-        let river = self.station.river.as_deref().map(|code| self.book.river_name(code));
+        let river = self.station.river.as_deref().map(|code| self.book.river_name(code, lang));
         let km = self.station.km_from_mouth.map(|km| lang.number(km, 0));
         match (river, km) {
             (Some(river), Some(km)) => match lang {
