@@ -7,7 +7,7 @@ use crate::{ParameterCode, RuleCode, StationCode, Timestamp};
 /// The state of the water under one rule at one station.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Water {
-    /// No good reading for two intervals: nobody can say.
+    /// No good reading for two intervals, or none yet that held: nobody can say.
     Unknown,
     /// Good readings stand below the lowest level's clear limit, or never reached its limit.
     Safe,
@@ -77,13 +77,14 @@ pub struct Verdict {
     pub station: StationCode,
     /// On what.
     pub parameter: ParameterCode,
-    /// The state now.
+    /// The state now; of an exceedance found in a backlog the level it had reached then, while the state now is still
+    /// `before`.
     pub water: Water,
     /// The state before.
     pub before: Water,
     /// The limit of the level reached, in the parameter's unit; `None` unless exceeding.
     pub limit: Option<f64>,
-    /// The newest good value, in the parameter's unit.
+    /// The newest good value, in the parameter's unit; of an exceedance found in a backlog its first.
     pub value: Option<f64>,
     /// When that value was taken.
     pub taken_at: Option<Timestamp>,
@@ -100,5 +101,10 @@ impl Verdict {
     #[must_use]
     pub fn surely_safe(&self) -> bool {
         self.water == Water::Safe && self.why != Why::FoundInBacklog
+    }
+    /// The state that stands now. What was found in a backlog does not change it.
+    #[must_use]
+    pub fn water_now(&self) -> Water {
+        if self.why == Why::FoundInBacklog { self.before } else { self.water }
     }
 }

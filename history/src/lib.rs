@@ -1,1 +1,29 @@
-//! A room of Saltline.
+//! Readings over time: a hot tail in memory over sealed Parquet on disk, fed from the journal, asked by the portal.
+//!
+//! One writer calls [`History::apply`] for each record of the journal, in the journal's order; what it applied can be
+//! read at once. [`History::seal`] moves the tail into sealed files and remembers the journal position up to which
+//! everything is on disk; after a crash the writer starts again behind [`History::position`], so nothing is lost and
+//! nothing is doubled. Everything is synchronous: on an async runtime, read inside `spawn_blocking`, and give `seal`
+//! a thread of its own, because it may also merge files.
+//!
+//! A reading is never overwritten. A correction is a new row with a later journal position; a read gives the newest.
+
+mod config; // how much may wait in memory
+mod query; // what is asked, what is answered
+mod error; // what may go wrong, by what the caller does next
+mod store; // the handle, and what all its clones share
+mod apply; // from a journal record to the tail
+mod seal; // from the tail to sealed files
+mod merge; // from many small files to few
+mod read; // ranges, buckets, latest
+mod tail; // readings in memory, by station
+mod series; // what is known of each series without looking
+mod names; // codes as small numbers
+mod month; // one file never holds two
+mod sealed; // the format on disk
+mod cache; // what was read from disk and may be asked again
+
+pub use config::Config;
+pub use error::HistoryError;
+pub use query::{Applied, Bucket, Latest, Point, Query, Stats};
+pub use store::History;

@@ -2,6 +2,7 @@
 //! answers the station needs the [`Proof`], and only a commit makes one.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -62,6 +63,60 @@ pub struct Proof {
     _dead: Option<Durable>,
 }
 
+/// What the intake has counted since the start, readings each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Accounts {
+    /// Made durable, refused ones included.
+    pub received: u64,
+    /// Refused of these.
+    pub refused: u64,
+    /// Commits under way.
+    pub in_flight: u64,
+    /// Commits that nobody waited for to the end: whether their readings came in is not known here.
+    pub untracked: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    received: AtomicU64,
+    refused: AtomicU64,
+    in_flight: AtomicU64,
+    untracked: AtomicU64,
+}
+
+/// One commit under way; ends well by `arrived`, or untracked by being dropped.
+struct Underway {
+    counts: Arc<Counts>,
+    arrived: bool,
+}
+
+impl Underway {
+    fn begin(counts: &Arc<Counts>) -> Self {
+        counts.in_flight.fetch_add(1, Ordering::AcqRel);
+        Self { counts: counts.clone(), arrived: false }
+    }
+
+    fn arrived(mut self, received: u64, refused: &BTreeMap<Reason, u64>) {
+        self.arrived = true;
+        self.counts.received.fetch_add(received, Ordering::AcqRel);
+        self.counts.refused.fetch_add(refused.values().sum(), Ordering::AcqRel);
+        metrics::counter!("saltline_readings_received_total").increment(received);
+        for (reason, count) in refused {
+            metrics::counter!("saltline_readings_refused_total", "reason" => reason.as_str())
+                .increment(*count);
+        }
+    }
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        if !self.arrived {
+            self.counts.untracked.fetch_add(1, Ordering::AcqRel);
+        }
+        self.counts.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// The way from packets to the journal. Clones share it.
 #[derive(Clone)]
 pub struct Intake {
@@ -74,6 +129,7 @@ struct Inner {
     parameters: RwLock<Arc<ParameterTable>>,
     limits: Limits,
     clock: Arc<dyn Clock>,
+    counts: Arc<Counts>,
 }
 
 impl Intake {
@@ -87,7 +143,21 @@ impl Intake {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let parameters = RwLock::new(Arc::new(parameters));
-        Self { inner: Arc::new(Inner { journal, dead_letters, parameters, limits, clock }) }
+        let counts = Arc::default();
+        let inner = Inner { journal, dead_letters, parameters, limits, clock, counts };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// What has been counted since the start.
+    #[must_use]
+    pub fn accounts(&self) -> Accounts {
+        let counts = &self.inner.counts;
+        Accounts {
+            received: counts.received.load(Ordering::Acquire),
+            refused: counts.refused.load(Ordering::Acquire),
+            in_flight: counts.in_flight.load(Ordering::Acquire),
+            untracked: counts.untracked.load(Ordering::Acquire),
+        }
     }
 
     /// Takes the parameters from now on from this table.
@@ -135,6 +205,7 @@ impl Intake {
         let Batch { records, dead, received, refused } = batch;
         let readings = (!records.is_empty()).then(|| self.inner.journal.append(records));
         let letters = (!dead.is_empty()).then(|| self.inner.dead_letters.append(dead));
+        let underway = Underway::begin(&self.inner.counts);
         async move {
             let dead = match letters {
                 Some(letters) => Some(letters.await?),
@@ -144,7 +215,7 @@ impl Intake {
                 Some(readings) => Some(readings.await?),
                 None => None,
             };
-            count(received, &refused);
+            underway.arrived(received, &refused);
             Ok(Proof { _readings: readings, _dead: dead })
         }
     }
@@ -186,14 +257,6 @@ impl Intake {
     }
 }
 
-fn count(received: u64, refused: &BTreeMap<Reason, u64>) {
-    metrics::counter!("saltline_readings_received_total").increment(received);
-    for (reason, count) in refused {
-        metrics::counter!("saltline_readings_refused_total", "reason" => reason.as_str())
-            .increment(*count);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,6 +293,10 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(intake.commit(batch)).unwrap();
         assert_eq!((journal.durable_end(), dead.durable_end()), (2, 3));
+        let expected = Accounts { received: 4, refused: 2, in_flight: 0, untracked: 0 };
+        assert_eq!(intake.accounts(), expected);
+        drop(intake.commit(Batch::default()));
+        assert_eq!(intake.accounts().untracked, 1);
         let letters = dead.read(0, 1 << 20).unwrap();
         let letter = DeadLetter::decode(&letters[1].1).unwrap();
         assert_eq!(

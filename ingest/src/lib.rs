@@ -9,5 +9,5 @@ mod intake; // many packets, one commit, one proof
 pub use admit::{ADMIT, Admission, Limits, ParameterTable, admit};
 pub use deadletter::DeadLetter;
 pub use formats::{REPORTS_MAX, VALUES_MAX, json};
-pub use intake::{Answer, Batch, Intake, Pass, Proof};
+pub use intake::{Accounts, Answer, Batch, Intake, Pass, Proof};
 pub use record::{BadRecord, Decoder, Record};

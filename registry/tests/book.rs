@@ -1,6 +1,8 @@
 //! The book as its users see it: what is written reads back, what cannot be kept is refused by name, and two
 //! processes may have it open.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;

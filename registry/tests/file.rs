@@ -1,5 +1,7 @@
 //! The file: opened twice, opened at once, opened by an older program, and opened when it is something else.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 use std::path::Path;
 use std::time::Duration;
 

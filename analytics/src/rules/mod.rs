@@ -9,7 +9,8 @@
 //! - Silence never clears: it makes the water unknown, and the level that was known is remembered. The first reading
 //!   after it must say *safe* for the whole hold before the water is safe again.
 //! - What arrives late or as a backlog never raises as if it were now and never clears; an exceedance in it is told
-//!   once, as found in a backlog.
+//!   once for each level it reaches, as found in a backlog. Such a verdict carries the level of then as its `water`; the
+//!   state of now is its `before`, and does not change.
 
 mod track; // which level a run of values stands at
 mod past; // exceedances that arrive too late

@@ -1,6 +1,7 @@
 //! Exceedances that arrive too late: in a backlog, or after newer readings were judged. They are told once each, as of
-//! the past. A backlog may come in pieces, in any order and twice; so the stretches of time that were told are
-//! remembered, those that were told while they happened among them.
+//! the past, and once more for each higher level they turn out to reach, because another level may concern another
+//! person. A backlog may come in pieces, in any order and twice; so the stretches of time that were told are remembered,
+//! those that were told while they happened among them.
 
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ pub const EPISODES_MAX: usize = 32;
 pub(super) struct Episode {
     pub from: Timestamp,
     pub to: Timestamp,
+    /// How many levels of the rule it reached.
+    pub reached: usize,
 }
 
 /// The newest run of late readings in order of time, and what has been told.
@@ -40,46 +43,47 @@ pub(super) struct Run {
 /// An exceedance of the past that nobody has been told of.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Found {
-    /// The first value of it that held.
+    /// The first value at the level reached.
     pub first: Mark,
-    /// The limit it reached.
-    pub limit: f64,
+    /// How many levels of the rule are reached.
+    pub reached: usize,
 }
 
 impl Past {
     /// Notes what the live readings say, so that their exceedances are not found again in a backlog.
-    pub fn note_live(&mut self, exceeding: bool, began: Option<Mark>, at: Timestamp) {
-        match (&mut self.live, exceeding) {
-            (Some(episode), true) => episode.to = at,
-            (None, true) => {
-                let from = began.map_or(at, |mark| mark.at);
-                self.live = Some(Episode { from, to: at });
-            }
-            (Some(_), false) => {
-                let ended = self.live.take();
-                self.remember(ended);
-            }
-            (None, false) => {}
+    pub fn note_live(&mut self, reached: usize, began: Option<Mark>, at: Timestamp) {
+        if reached == 0 {
+            let ended = self.live.take();
+            self.remember(ended);
+            return;
         }
+        let from = began.map_or(at, |mark| mark.at);
+        let live = self.live.get_or_insert(Episode { from, to: at, reached });
+        live.to = at;
+        live.reached = live.reached.max(reached);
     }
 
     /// Takes a late reading. Readings that go back in time begin a new run. `gap` is how far before a told exceedance a
     /// reading may lie and still be part of it, for stations that send the newest first.
     pub fn step(&mut self, rule: &Rule, gap: Duration, late: Mark) -> Option<Found> {
         let mut run = self.continued(rule, late.at);
-        let began = run.track.step(&rule.levels, rule.hold, late);
-        let mut found = None;
-        match (&mut run.episode, run.track.reached) {
-            (Some(episode), 1..) => episode.to = late.at,
-            (None, reached @ 1..) => {
-                let first = began.unwrap_or(late);
-                run.episode = Some(Episode { from: first.at, to: late.at });
-                if !self.was_told(first.at, gap) {
-                    found = Some(Found { first, limit: rule.levels[reached - 1].limit });
-                }
+        let first = run.track.step(&rule.levels, rule.hold, late).unwrap_or(late);
+        let found = match (run.episode, run.track.reached) {
+            (ended, 0) => {
+                run.episode = None;
+                self.remember(ended);
+                None
             }
-            (_, 0) => self.remember(run.episode.take()),
-        }
+            (Some(known), reached) if reached <= known.reached => {
+                run.episode = Some(Episode { to: late.at, ..known });
+                None
+            }
+            (known, reached) => {
+                let from = known.map_or(first.at, |known| known.from);
+                run.episode = Some(Episode { from, to: late.at, reached });
+                (!self.was_told(first.at, reached, gap)).then_some(Found { first, reached })
+            }
+        };
         self.run = Some(run);
         found
     }
@@ -95,8 +99,10 @@ impl Past {
     }
 
     /// Lies the start of an exceedance in one that was told, or just before it? Then it is part of that one.
-    fn was_told(&mut self, at: Timestamp, gap: Duration) -> bool {
-        let holds = |episode: &&mut Episode| episode.from - gap <= at && at <= episode.to;
+    fn was_told(&mut self, at: Timestamp, reached: usize, gap: Duration) -> bool {
+        let holds = |episode: &&mut Episode| {
+            episode.from - gap <= at && at <= episode.to && reached <= episode.reached
+        };
         match self.told.iter_mut().chain(&mut self.live).find(holds) {
             Some(episode) => {
                 episode.from = episode.from.min(at);
@@ -112,6 +118,7 @@ impl Past {
         if let Some(known) = self.told.iter_mut().find(meets) {
             known.from = known.from.min(ended.from);
             known.to = known.to.max(ended.to);
+            known.reached = known.reached.max(ended.reached);
             return;
         }
         if self.told.len() == EPISODES_MAX {

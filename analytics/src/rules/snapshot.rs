@@ -57,8 +57,8 @@ struct WatchState {
     newest: Option<(f64, i64, i64)>,
     track: TrackState,
     run: Option<RunState>,
-    live: Option<(i64, i64)>,
-    told: Vec<(i64, i64)>,
+    live: Option<Stretch>,
+    told: Vec<Stretch>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,8 +71,11 @@ struct TrackState {
 struct RunState {
     newest: i64,
     track: TrackState,
-    episode: Option<(i64, i64)>,
+    episode: Option<Stretch>,
 }
+
+/// From, to, and how many levels were reached.
+type Stretch = (i64, i64, usize);
 
 impl Analyzer {
     /// What the analyzer remembers now. The same state gives the same snapshot.
@@ -197,12 +200,12 @@ impl RunState {
     }
 }
 
-fn stretch(episode: Episode) -> (i64, i64) {
-    (episode.from.as_millis(), episode.to.as_millis())
+fn stretch(episode: Episode) -> Stretch {
+    (episode.from.as_millis(), episode.to.as_millis(), episode.reached)
 }
 
-fn episode((from, to): (i64, i64)) -> Episode {
-    Episode { from: instant(from), to: instant(to) }
+fn episode((from, to, reached): Stretch) -> Episode {
+    Episode { from: instant(from), to: instant(to), reached }
 }
 
 fn instant(millis: i64) -> Timestamp {

@@ -46,10 +46,7 @@ impl Track {
 
     /// The water, if this track is to be believed.
     pub fn water(&self) -> Water {
-        match self.reached.checked_sub(1) {
-            None => Water::Safe,
-            Some(level) => Water::Exceed(u8::try_from(level).unwrap_or(u8::MAX)),
-        }
+        water(self.reached)
     }
 
     /// Does nothing speak against the level the track stands at? A reached level is not doubted by values that speak
@@ -80,5 +77,13 @@ impl Track {
             (None, Some(down)) => down,
             (None, None) => self.reached,
         }
+    }
+}
+
+/// The water where so many levels are reached.
+pub(super) fn water(reached: usize) -> Water {
+    match reached.checked_sub(1) {
+        None => Water::Safe,
+        Some(level) => Water::Exceed(u8::try_from(level).unwrap_or(u8::MAX)),
     }
 }

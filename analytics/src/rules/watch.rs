@@ -9,7 +9,7 @@ use std::time::Duration;
 use domain::{Admitted, Flag, Measured, Rule, StationCode, Timestamp, Verdict, Water, Why};
 
 use super::past::Past;
-use super::track::{Mark, Track};
+use super::track::{self, Mark, Track};
 
 /// Intervals without a good reading after which nobody can say any more (the stale rule of gate operation, DOMAIN §6.1:
 /// no recommendation if the newest good reading is older than two cycles).
@@ -107,10 +107,7 @@ impl Watch {
 
     /// The limit of the level that the water stands at.
     pub fn limit(&self, rule: &Rule) -> Option<f64> {
-        match self.water {
-            Water::Exceed(level) => rule.levels.get(usize::from(level)).map(|level| level.limit),
-            Water::Safe | Water::Unknown => None,
-        }
+        limit(rule, self.water)
     }
 
     /// Looks whether the station has been silent for too long, by our clock and by its own.
@@ -153,7 +150,7 @@ impl Watch {
         let (at, reached) = (heard.at(), self.track.reached);
         let mark = Mark { at, value: heard.value };
         let began = self.track.step(&site.rule.levels, site.rule.hold, mark);
-        self.past.note_live(0 < self.track.reached, began, at);
+        self.past.note_live(self.track.reached, began, at);
         let can_say = self.water != Water::Unknown || began.is_some() || self.track.is_settled();
         let water = self.track.water();
         if !can_say || water == self.water {
@@ -164,12 +161,15 @@ impl Watch {
         Some(self.turn(site, water, Change { why, since }))
     }
 
+    /// The verdict says what the water reached then; the state that stands now is its `before`, and stays.
     fn step_late(&mut self, site: &Site, heard: Heard) -> Option<Verdict> {
         let mark = Mark { at: heard.at(), value: heard.value };
         let found = self.past.step(site.rule, site.patience(), mark)?;
         let change = Change { why: Why::FoundInBacklog, since: found.first.at };
+        let water = track::water(found.reached);
         Some(Verdict {
-            limit: Some(found.limit),
+            water,
+            limit: limit(site.rule, water),
             value: Some(found.first.value),
             taken_at: Some(found.first.at),
             ..site.verdict(self.water, self, change)
@@ -190,6 +190,13 @@ impl Watch {
         let before = std::mem::replace(&mut self.water, water);
         self.change = Some(change);
         site.verdict(before, self, change)
+    }
+}
+
+fn limit(rule: &Rule, water: Water) -> Option<f64> {
+    match water {
+        Water::Exceed(level) => rule.levels.get(usize::from(level)).map(|level| level.limit),
+        Water::Safe | Water::Unknown => None,
     }
 }
 

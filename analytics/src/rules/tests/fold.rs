@@ -108,12 +108,14 @@ proptest! {
     ) {
         let mut before = std::collections::BTreeMap::new();
         for verdict in fold(analyzer(hold_min), &events, |_, _, _, _| {}) {
-            let was = before.insert(verdict.rule.clone(), verdict.water).unwrap_or(Water::Unknown);
-            prop_assert_eq!(verdict.before, was, "the chain of states is whole");
+            let was = before.entry(verdict.rule.clone()).or_insert(Water::Unknown);
+            prop_assert_eq!(verdict.before, *was, "the chain of states is whole");
             if verdict.why == Why::FoundInBacklog {
-                prop_assert_eq!(verdict.water, verdict.before);
-                prop_assert!(verdict.limit.is_some() && !verdict.surely_safe());
+                prop_assert!(matches!(verdict.water, Water::Exceed(_)) && verdict.limit.is_some());
+                prop_assert_eq!(verdict.water_now(), *was);
+                prop_assert!(!verdict.surely_safe());
             } else {
+                *was = verdict.water_now();
                 prop_assert_ne!(verdict.water, verdict.before);
                 prop_assert_eq!(verdict.limit.is_some(), matches!(verdict.water, Water::Exceed(_)));
             }
@@ -121,6 +123,29 @@ proptest! {
                 prop_assert!(verdict.value.unwrap() < 1.0);
             }
         }
+    }
+}
+
+#[test]
+fn every_level_of_the_ladder_stands_on_its_own_as_well() {
+    for level in LADDER.split(' ') {
+        let (limit, clear) = level.split_once('/').unwrap();
+        let just_below = |text: &str| (text.parse::<f64>().unwrap() - 0.01).to_string();
+        let mut teller = Teller::new(vec![rule("one", level, 0)]);
+        for (at, value) in [
+            ("06:00", &just_below(limit)),
+            ("06:15", &limit.to_owned()),
+            ("06:30", &clear.to_owned()),
+            ("06:45", &just_below(clear)),
+        ] {
+            teller.take(&format!("{at} {value}"));
+        }
+        let waters: Vec<_> =
+            teller.verdicts.iter().map(|v| (clock(v.judged_at), v.water)).collect();
+        let expected =
+            [("06:00", Water::Safe), ("06:15", Water::Exceed(0)), ("06:45", Water::Safe)];
+        assert_eq!(waters, expected.map(|(at, water)| (at.to_owned(), water)), "{level}");
+        assert_eq!(teller.verdicts[1].limit, limit.parse().ok());
     }
 }
 

@@ -27,20 +27,30 @@ fn the_ladder_is_climbed_and_left_level_by_level() {
 
 #[test]
 fn levels_may_be_skipped_both_ways() {
-    check(LADDER, 0, "06:00 0.1 | 06:15 2.5 | 06:30 0.1", &expect![[r#"
+    check(
+        LADDER,
+        0,
+        "06:00 0.1 | 06:15 2.5 | 06:30 0.1",
+        &expect![[r#"
         06:00 unknown -> safe, first_reading since 06:00: 0.1 at 06:00
         06:15 safe -> level 3, rose since 06:15: 2.5 at 06:15, limit 2
         06:30 level 3 -> safe, back_to_safe since 06:30: 0.1 at 06:30
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn the_limit_itself_is_reached_and_the_clear_level_itself_is_not_left() {
-    check("1/0.8", 0, "06:00 0.999 | 06:15 1.0 | 06:30 0.8 | 06:45 0.799", &expect![[r#"
+    check(
+        "1/0.8",
+        0,
+        "06:00 0.999 | 06:15 1.0 | 06:30 0.8 | 06:45 0.799",
+        &expect![[r#"
         06:00 unknown -> safe, first_reading since 06:00: 0.999 at 06:00
         06:15 safe -> level 0, rose since 06:15: 1 at 06:15, limit 1
         06:45 level 0 -> safe, back_to_safe since 06:45: 0.799 at 06:45
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -59,9 +69,14 @@ fn trembling_at_the_line_rings_once() {
 
 #[test]
 fn one_spike_is_not_a_tide() {
-    check("1/0.8", 10, "06:00 0.5 | 06:05 9.9 | 06:10 0.5 | 06:15 9.9 | 06:20 0.5", &expect![[r#"
+    check(
+        "1/0.8",
+        10,
+        "06:00 0.5 | 06:05 9.9 | 06:10 0.5 | 06:15 9.9 | 06:20 0.5",
+        &expect![[r#"
         06:00 unknown -> safe, first_reading since 06:00: 0.5 at 06:00
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -127,12 +142,17 @@ fn silence_never_clears_and_what_was_known_is_remembered() {
 
 #[test]
 fn a_station_that_speaks_again_and_still_exceeds_is_found_at_once() {
-    check(LADDER, 30, "06:00 1.5 | 06:30 1.5 | 08:00 tick | 09:00 4.5 | 09:30 4.5", &expect![[r#"
+    check(
+        LADDER,
+        30,
+        "06:00 1.5 | 06:30 1.5 | 08:00 tick | 09:00 4.5 | 09:30 4.5",
+        &expect![[r#"
         06:30 unknown -> level 2, first_reading since 06:00: 1.5 at 06:30, limit 1
         08:00 level 2 -> unknown, went_silent since 06:30: 1.5 at 06:30
         09:00 unknown -> level 2, first_reading since 09:00: 4.5 at 09:00, limit 1
         09:30 level 2 -> level 4, rose since 09:00: 4.5 at 09:30, limit 4
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -178,8 +198,8 @@ fn a_backlog_is_told_as_past_and_never_raises_as_now() {
         &expect![[r#"
             06:00 unknown -> safe, first_reading since 06:00: 0.5 at 06:00
             06:45 safe -> unknown, went_silent since 06:00: 0.5 at 06:00
-            10:00 unknown -> unknown, found_in_backlog since 06:30: 3.2 at 06:30, limit 1
-            10:00 unknown -> unknown, found_in_backlog since 07:15: 1.1 at 07:15, limit 1
+            10:00 unknown -> level 0, found_in_backlog since 06:30: 3.2 at 06:30, limit 1
+            10:00 unknown -> level 0, found_in_backlog since 07:15: 1.1 at 07:15, limit 1
             10:01 unknown -> safe, first_reading since 10:01: 0.4 at 10:01
         "#]],
     );
@@ -199,12 +219,17 @@ fn a_backlog_never_clears() {
 
 #[test]
 fn what_took_longer_than_an_hour_is_a_backlog_even_if_the_station_does_not_say_so() {
-    check("1/0.8", 0, "07:00<06:00 4.5 | 08:01<07:00 5.5 | 08:02<07:15 5.5", &expect![[r#"
-        07:00 unknown -> level 0, first_reading since 06:00: 4.5 at 06:00, limit 1
-        08:01 level 0 -> unknown, went_silent since 06:00: 4.5 at 06:00
-        08:01 unknown -> unknown, found_in_backlog since 07:00: 5.5 at 07:00, limit 1
-        08:02 unknown -> level 0, first_reading since 07:15: 5.5 at 07:15, limit 1
-    "#]]);
+    check(
+        "1/0.8",
+        0,
+        "07:00<06:00 4.5 | 08:01<07:00 5.5 | 08:02<07:15 5.5",
+        &expect![[r#"
+            07:00 unknown -> level 0, first_reading since 06:00: 4.5 at 06:00, limit 1
+            08:01 level 0 -> unknown, went_silent since 06:00: 4.5 at 06:00
+            08:01 unknown -> level 0, found_in_backlog since 07:00: 5.5 at 07:00, limit 1
+            08:02 unknown -> level 0, first_reading since 07:15: 5.5 at 07:15, limit 1
+        "#]],
+    );
 }
 
 #[test]
@@ -217,9 +242,9 @@ fn a_backlog_that_comes_twice_or_in_pieces_is_told_once() {
          | 20:01<06:00 2 replay | 20:01<06:15 2 replay | 20:01<06:30 0 replay | 20:01<18:00 3 replay
          | 20:02<12:00 5 replay | 20:02<12:15 0 replay",
         &expect![[r#"
-            20:00 unknown -> unknown, found_in_backlog since 06:00: 2 at 06:00, limit 1
-            20:00 unknown -> unknown, found_in_backlog since 18:00: 3 at 18:00, limit 1
-            20:02 unknown -> unknown, found_in_backlog since 12:00: 5 at 12:00, limit 1
+            20:00 unknown -> level 0, found_in_backlog since 06:00: 2 at 06:00, limit 1
+            20:00 unknown -> level 0, found_in_backlog since 18:00: 3 at 18:00, limit 1
+            20:02 unknown -> level 0, found_in_backlog since 12:00: 5 at 12:00, limit 1
         "#]],
     );
 }
@@ -232,8 +257,8 @@ fn a_backlog_with_the_newest_first_is_told_once_per_exceedance() {
         "20:00<07:00 0 replay | 20:00<06:45 2 replay | 20:00<06:30 3 replay | 20:00<06:15 2 replay | 20:00<06:00 0 replay
          | 20:00<05:00 2 replay | 20:00<04:45 2 replay",
         &expect![[r#"
-            20:00 unknown -> unknown, found_in_backlog since 06:45: 2 at 06:45, limit 1
-            20:00 unknown -> unknown, found_in_backlog since 05:00: 2 at 05:00, limit 1
+            20:00 unknown -> level 0, found_in_backlog since 06:45: 2 at 06:45, limit 1
+            20:00 unknown -> level 0, found_in_backlog since 05:00: 2 at 05:00, limit 1
         "#]],
     );
 }
@@ -246,7 +271,24 @@ fn a_record_replayed_flat_out_tells_where_it_crosses_the_limit() {
         "99:00<05:00 3.9 replay | 99:00<06:00 4.3 replay | 99:00<07:00 5.1 replay | 99:00<08:00 8.85 replay
          | 99:00<09:00 3.2 replay | 99:00<10:00 3.0 replay | 99:00 tick",
         &expect![[r#"
-            99:00 unknown -> unknown, found_in_backlog since 06:00: 4.3 at 06:00, limit 4
+            99:00 unknown -> level 0, found_in_backlog since 06:00: 4.3 at 06:00, limit 4
+        "#]],
+    );
+}
+
+#[test]
+fn an_exceedance_of_the_past_is_told_once_for_each_level_it_reached() {
+    check(
+        LADDER,
+        0,
+        "20:00 0.1 | 20:00<05:00 0.1 replay | 20:00<06:00 0.4 replay | 20:00<07:00 1.1 replay | 20:00<08:00 0.6 replay
+         | 20:00<09:00 1.2 replay | 20:00<10:00 2.2 replay | 20:00<11:00 0.1 replay
+         | 20:01<06:00 0.4 replay | 20:01<07:00 1.1 replay | 20:01<10:00 2.2 replay | 20:02 0.1",
+        &expect![[r#"
+            20:00 unknown -> safe, first_reading since 20:00: 0.1 at 20:00
+            20:00 safe -> level 0, found_in_backlog since 06:00: 0.4 at 06:00, limit 0.3
+            20:00 safe -> level 2, found_in_backlog since 07:00: 1.1 at 07:00, limit 1
+            20:00 safe -> level 3, found_in_backlog since 10:00: 2.2 at 10:00, limit 2
         "#]],
     );
 }
@@ -274,18 +316,23 @@ fn readings_that_overtake_each_other_do_not_turn_the_state_back() {
             06:00 unknown -> safe, first_reading since 06:00: 0.1 at 06:00
             06:10 safe -> level 0, rose since 06:10: 2 at 06:10, limit 1
             06:20 level 0 -> safe, back_to_safe since 06:20: 0.1 at 06:20
-            06:31 safe -> safe, found_in_backlog since 06:25: 3 at 06:25, limit 1
+            06:31 safe -> level 0, found_in_backlog since 06:25: 3 at 06:25, limit 1
         "#]],
     );
 }
 
 #[test]
 fn of_two_readings_of_one_moment_the_last_counts() {
-    check("1/0.8", 0, "06:00 0.1 | 06:00 2.0 | 06:00 2.0 | 06:00 0.1", &expect![[r#"
+    check(
+        "1/0.8",
+        0,
+        "06:00 0.1 | 06:00 2.0 | 06:00 2.0 | 06:00 0.1",
+        &expect![[r#"
         06:00 unknown -> safe, first_reading since 06:00: 0.1 at 06:00
         06:00 safe -> level 0, rose since 06:00: 2 at 06:00, limit 1
         06:00 level 0 -> safe, back_to_safe since 06:00: 0.1 at 06:00
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

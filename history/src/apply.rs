@@ -1,0 +1,277 @@
+//! From a journal record to the tail. What a record says is compared with what is known at that time, so that a packet
+//! sent twice is counted as such and stored once, wherever its first copy lies by now.
+
+use std::sync::Arc;
+
+use domain::{Admitted, Measured};
+
+use crate::series::{Cell, Version};
+use crate::store::{Files, Shared, State, lock};
+use crate::{Applied, History, HistoryError};
+
+/// Rows around a late reading that are kept for the next ones: backlogs come in order, most often upwards. With 24 bytes
+/// a reading, a window of six-value rows takes 18 kB, and one decoded row group (a few ms) serves about 100 look-ups.
+const WINDOW_ROWS: (usize, usize) = (32, 96);
+
+/// What is known of a value before it is applied.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Before {
+    Nothing,
+    Holds(Cell),
+    /// Not in memory, and not newer than the sealed files.
+    AskFiles,
+}
+
+/// One value of the record at hand.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    parameter: u32,
+    cell: Cell,
+    before: Before,
+}
+
+impl History {
+    /// Applies one record of the journal; one call per record, in the journal's order, from one writer. Other threads
+    /// read it as soon as this returns. A position before the last applied one is a record that was applied already:
+    /// nothing changes, and its values count as duplicates.
+    pub fn apply(&self, position: u64, admitted: &Admitted) -> Applied {
+        let mut incoming = lock(&self.shared.writer);
+        let mut state = self.shared.write();
+        let applied = if state.applied.is_some_and(|applied| position < applied) {
+            let duplicate = u32::try_from(admitted.values.len()).unwrap_or(u32::MAX);
+            Applied { duplicate, ..Applied::default() }
+        } else {
+            let station = state.stations.number(&admitted.station);
+            state.look(station, admitted, &mut incoming);
+            if incoming.iter().any(|value| value.before == Before::AskFiles) {
+                let asked = (Arc::clone(&state.files), state.generation);
+                drop(state);
+                self.shared.ask_files(station, admitted, &mut incoming, asked);
+                state = self.shared.write();
+            }
+            let (applied, lost) = state.take(station, position, admitted, &incoming);
+            drop(state);
+            for parameter in lost {
+                self.find_latest_again(station, parameter, admitted.taken_at.as_millis());
+            }
+            applied
+        };
+        count(&applied);
+        applied
+    }
+}
+
+impl State {
+    /// Turns the record into incoming values, each with what memory knows of it.
+    fn look(&mut self, station: u32, admitted: &Admitted, incoming: &mut Vec<Incoming>) {
+        incoming.clear();
+        let taken = admitted.taken_at.as_millis();
+        for &Measured { ref parameter, value, flag } in &admitted.values {
+            let parameter = self.parameters.number(parameter);
+            let before = self.before(station, parameter, taken);
+            incoming.push(Incoming { parameter, cell: Cell { value, flag }, before });
+        }
+    }
+
+    fn before(&self, station: u32, parameter: u32, taken: i64) -> Before {
+        let series = self.series.get(station, parameter);
+        let Some(series) = series.filter(|series| taken <= series.newest) else {
+            return Before::Nothing;
+        };
+        let sealing = || self.sealing.as_ref()?.tail.find(station, parameter, taken);
+        match self.tail.find(station, parameter, taken).or_else(sealing) {
+            Some(cell) => Before::Holds(cell),
+            None if series.newest_sealed.is_some_and(|newest| taken <= newest) => Before::AskFiles,
+            None => Before::Nothing,
+        }
+    }
+
+    /// Puts what is new into the tail. Also names the series whose latest value is no more.
+    fn take(
+        &mut self,
+        station: u32,
+        position: u64,
+        admitted: &Admitted,
+        incoming: &[Incoming],
+    ) -> (Applied, Vec<u32>) {
+        let (taken, received) = (admitted.taken_at.as_millis(), admitted.received_at.as_millis());
+        let (mut applied, mut lost) = (Applied::default(), Vec::new());
+        let mut cells: Vec<(u32, Cell)> = Vec::with_capacity(incoming.len());
+        for &Incoming { parameter, cell, before } in incoming {
+            let repeated = cells.iter().position(|known| known.0 == parameter);
+            let before = repeated.map_or(before, |at| Before::Holds(cells[at].1));
+            match before {
+                Before::Holds(held) if held == cell => {
+                    applied.duplicate += 1;
+                    continue;
+                }
+                Before::Holds(_) => applied.corrected += 1,
+                Before::Nothing | Before::AskFiles => applied.stored += 1,
+            }
+            match repeated {
+                Some(at) => cells[at].1 = cell,
+                None => cells.push((parameter, cell)),
+            }
+            if self.series.note(station, parameter, Version { taken, received, position, cell }) {
+                lost.push(parameter);
+            }
+        }
+        self.applied = Some(position);
+        self.tail.arrived(received);
+        if !cells.is_empty() {
+            self.tail.push(station, taken, received, position, &cells);
+        }
+        (applied, lost)
+    }
+}
+
+/// What the sealed files know of one station around one time.
+pub(crate) struct Window {
+    generation: u64,
+    /// First and last time of which everything is here.
+    span: (i64, i64),
+    /// Sorted by time and parameter.
+    cells: Vec<Sealed>,
+}
+
+struct Sealed {
+    taken: i64,
+    value: f64,
+    parameter: u16,
+    /// The flag's number, with the highest bit where the value is missing: so a reading takes 24 bytes.
+    flag: u8,
+}
+
+impl Window {
+    fn find(&self, parameter: u32, taken: i64) -> Option<Cell> {
+        let key = (taken, parameter);
+        let at = self.cells.binary_search_by_key(&key, |c| (c.taken, u32::from(c.parameter)));
+        let cell = &self.cells[at.ok()?];
+        let flag = domain::Flag::from_number(cell.flag & 0x7f)?;
+        Some(Cell { value: (cell.flag & 0x80 == 0).then_some(cell.value), flag })
+    }
+}
+
+impl Shared {
+    /// Answers what memory could not. Where the files cannot be read the value is stored as new: at worst one row too
+    /// many, which reads back the same.
+    fn ask_files(
+        &self,
+        station: u32,
+        admitted: &Admitted,
+        incoming: &mut [Incoming],
+        asked: (Files, u64),
+    ) {
+        let taken = admitted.taken_at.as_millis();
+        let window = self.window(station, admitted.station.as_str(), taken, asked);
+        if let Err(error) = &window {
+            metrics::counter!("saltline_history_lookup_failed_total").increment(1);
+            tracing::error!(station = %admitted.station, %error, "cannot look for an older copy");
+        }
+        for value in incoming.iter_mut().filter(|value| value.before == Before::AskFiles) {
+            let found = window.as_ref().ok().and_then(|w| w.find(value.parameter, taken));
+            value.before = found.map_or(Before::Nothing, Before::Holds);
+        }
+    }
+
+    fn window(
+        &self,
+        station: u32,
+        code: &str,
+        taken: i64,
+        (files, generation): (Files, u64),
+    ) -> Result<Arc<Window>, HistoryError> {
+        let cached = lock(&self.windows).get(station).filter(|window| {
+            window.generation == generation && window.span.0 <= taken && taken <= window.span.1
+        });
+        if let Some(window) = cached {
+            return Ok(window);
+        }
+        metrics::counter!("saltline_history_windows_read_total").increment(1);
+        let window = Arc::new(self.read_window(code, taken, &files, generation)?);
+        let bytes = window.cells.capacity() * size_of::<Sealed>() + size_of::<Window>();
+        lock(&self.windows).put(station, Arc::clone(&window), bytes);
+        Ok(window)
+    }
+
+    /// Reads the row groups that can hold the station at this time. Other row groups only bound how far the window may
+    /// claim to know everything, as the month's ends do.
+    fn read_window(
+        &self,
+        code: &str,
+        taken: i64,
+        files: &Files,
+        generation: u64,
+    ) -> Result<Window, HistoryError> {
+        let month = crate::month::Month::of(taken);
+        let mut span = (month.start(), month.last());
+        let mut cells: Vec<(u64, Sealed)> = Vec::new();
+        for file in files.iter().filter(|file| file.facts.month == month) {
+            let footer = file.footer(&self.footers)?;
+            let numbers: Vec<Option<u16>> = {
+                let state = self.read();
+                let number = |code: &domain::ParameterCode| state.parameters.find(code.as_str());
+                footer.parameters.iter().map(|c| u16::try_from(number(c)?).ok()).collect()
+            };
+            let pairs: Vec<usize> = (0..numbers.len()).collect();
+            for group in 0..footer.groups() {
+                let Some((first, last)) = footer.span(group, code) else { continue };
+                if last < taken {
+                    span.0 = span.0.max(last.saturating_add(1));
+                    continue;
+                }
+                if taken < first {
+                    span.1 = span.1.min(first.saturating_sub(1));
+                    continue;
+                }
+                let rows = file.rows(&footer, group, &pairs)?;
+                let (start, end) = rows.run(code);
+                let near = rows.near((start, end), taken, WINDOW_ROWS);
+                if start < near.0 {
+                    span.0 = span.0.max(rows.taken(near.0 - 1).saturating_add(1));
+                }
+                if near.1 < end {
+                    span.1 = span.1.min(rows.taken(near.1).saturating_sub(1));
+                }
+                for row in near.0..near.1 {
+                    for (pair, number) in numbers.iter().enumerate() {
+                        let cell = rows.cell(pair, row);
+                        let cell = cell.map_err(|what| HistoryError::damaged(file.path(), what))?;
+                        let (Some(cell), Some(parameter)) = (cell, *number) else { continue };
+                        let version = rows.version(row, cell);
+                        cells.push((version.position, sealed(version, parameter)));
+                    }
+                }
+            }
+        }
+        cells.retain(|(_, cell)| span.0 <= cell.taken && cell.taken <= span.1);
+        cells.sort_by_key(|(position, cell)| (cell.taken, cell.parameter, *position));
+        // Of each time and parameter the last stands, as everywhere.
+        cells.reverse();
+        cells.dedup_by_key(|(_, cell)| (cell.taken, cell.parameter));
+        cells.reverse();
+        let cells = cells.into_iter().map(|(_, cell)| cell).collect();
+        Ok(Window { generation, span, cells })
+    }
+}
+
+fn sealed(version: Version, parameter: u16) -> Sealed {
+    let Version { taken, cell, .. } = version;
+    let missing = if cell.value.is_none() { 0x80 } else { 0 };
+    let (value, flag) = (cell.value.unwrap_or(0.0), cell.flag.number() | missing);
+    Sealed { taken, value, parameter, flag }
+}
+
+fn count(applied: &Applied) {
+    let outcomes = [
+        ("stored", applied.stored),
+        ("duplicate", applied.duplicate),
+        ("corrected", applied.corrected),
+    ];
+    for (outcome, readings) in outcomes {
+        if 0 < readings {
+            let counter = metrics::counter!("saltline_history_applied_total", "outcome" => outcome);
+            counter.increment(u64::from(readings));
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! How much may wait in memory before it is sealed.
+
+use std::time::Duration;
+
+/// When the hot tail is sealed.
+///
+/// Memory: a row of the tail (one report) costs 16 bytes of received time and position, about 24 of index, and 9 for
+/// each value; a six-value report 94 bytes, 16 a reading. Vectors double, so up to half of that may be spare: 1,000,000
+/// readings are 16 to 24 MiB. While they are written, the next tail grows beside them. The caches add at most
+/// 8 MiB of footers and 16 MiB of windows; a merge of eight files about 10 MiB while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// Seal when the tail holds this many readings. The default is 1,000,000: 2,000 stations with six values every
+    /// 10 s bring them in 14 minutes.
+    pub tail_readings_max: usize,
+    /// Seal when the oldest unsealed record is this old by its time of arrival. The default is one hour, so a start
+    /// reads at most one hour of the journal again, and a month of a quiet province begins as 720 small files of
+    /// which never more than 24 exist at once.
+    pub tail_age_max: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { tail_readings_max: 1_000_000, tail_age_max: Duration::from_hours(1) }
+    }
+}

@@ -1,0 +1,225 @@
+//! Ranges, buckets, latest. A read takes what memory holds under a short lock, then goes through the sealed files month
+//! by month without one, so a season streams through a month's memory.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use domain::{ParameterCode, StationCode, Timestamp};
+
+use crate::month::Month;
+use crate::query::Bucketing;
+use crate::series::{Series, Version};
+use crate::store::{Files, Shared};
+use crate::{Bucket, History, HistoryError, Latest, Point, Query};
+
+impl History {
+    /// The readings of a series in the order of time, one for each time: the last that the journal brought.
+    ///
+    /// # Errors
+    /// [`HistoryError::Damaged`] or [`HistoryError::UnknownVersion`] where a file that is needed cannot be trusted,
+    /// [`HistoryError::Disk`] where it cannot be read.
+    pub fn range(&self, query: &Query) -> Result<Vec<Point>, HistoryError> {
+        let mut points = Vec::new();
+        self.visit(query, |point| {
+            let room = points.len() < query.limit;
+            if room {
+                points.push(point);
+            }
+            room
+        })?;
+        Ok(points)
+    }
+
+    /// A series by intervals of `every`, counted from 1970 (UTC).
+    ///
+    /// # Errors
+    /// As [`range`](Self::range).
+    pub fn buckets(&self, query: &Query, every: Duration) -> Result<Vec<Bucket>, HistoryError> {
+        let mut buckets = Bucketing::new(every, query.limit);
+        self.visit(query, |point| buckets.take(&point))?;
+        Ok(buckets.finish())
+    }
+
+    /// The newest value of each parameter of a station, from memory.
+    #[must_use]
+    pub fn latest(&self, station: &StationCode) -> Vec<Latest> {
+        let state = self.shared.read();
+        let Some(number) = state.stations.find(station.as_str()) else { return Vec::new() };
+        let series = state.series.of(number).iter();
+        let mut all: Vec<Latest> = series
+            .filter_map(|series| latest(station, state.parameters.code(series.parameter), series))
+            .collect();
+        drop(state);
+        all.sort_by(|a, b| a.parameter.cmp(&b.parameter));
+        all
+    }
+
+    /// The newest value of every series, from memory, by station and parameter.
+    #[must_use]
+    pub fn latest_all(&self) -> Vec<Latest> {
+        let state = self.shared.read();
+        let mut all: Vec<Latest> = state
+            .series
+            .iter()
+            .filter_map(|(station, series)| {
+                let parameter = state.parameters.code(series.parameter);
+                latest(state.stations.code(station), parameter, series)
+            })
+            .collect();
+        drop(state);
+        all.sort_by(|a, b| (&a.station, &a.parameter).cmp(&(&b.station, &b.parameter)));
+        all
+    }
+
+    /// The parameters of which the station ever reported anything, in the order of their codes.
+    #[must_use]
+    pub fn parameters(&self, station: &StationCode) -> Vec<ParameterCode> {
+        let state = self.shared.read();
+        let Some(number) = state.stations.find(station.as_str()) else { return Vec::new() };
+        let series = state.series.of(number).iter();
+        let mut all: Vec<_> =
+            series.map(|series| state.parameters.code(series.parameter).clone()).collect();
+        all.sort();
+        all
+    }
+
+    /// Gives the points of a series in order until `take` has enough.
+    fn visit(
+        &self,
+        query: &Query,
+        mut take: impl FnMut(Point) -> bool,
+    ) -> Result<(), HistoryError> {
+        let (from, to) = (query.from.as_millis(), query.to.as_millis());
+        if to <= from || query.limit == 0 {
+            return Ok(());
+        }
+        let series = (query.station.as_str(), query.parameter.as_str());
+        let view = self.shared.view(series, (from, to));
+        for month in view.months() {
+            for version in self.shared.month(&view, month, series, (from, to))? {
+                if !take(point(version)) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A correction took the value of a series' latest reading away: finds the newest that still has one.
+    pub(crate) fn find_latest_again(&self, station: u32, parameter: u32, taken: i64) {
+        let (station_code, parameter_code) = {
+            let state = self.shared.read();
+            (state.stations.code(station).clone(), state.parameters.code(parameter).clone())
+        };
+        let series = (station_code.as_str(), parameter_code.as_str());
+        let found = self.shared.newest_with_value(series, taken).unwrap_or_else(|error| {
+            metrics::counter!("saltline_history_lookup_failed_total").increment(1);
+            tracing::error!(station = %station_code, %error, "cannot find the latest value again");
+            None
+        });
+        self.shared.write().series.set_latest(station, parameter, found);
+    }
+}
+
+/// What one read works on.
+struct View {
+    /// The series in memory, sorted by time and position.
+    hot: Vec<Version>,
+    files: Files,
+    span: (i64, i64),
+}
+
+impl View {
+    /// The months of which there is anything, in order.
+    fn months(&self) -> BTreeSet<Month> {
+        let (from, to) = self.span;
+        let sealed = self.files.iter().filter(|file| file.overlaps(from, to));
+        let hot = self.hot.iter().map(|version| Month::of(version.taken));
+        sealed.map(|file| file.facts.month).chain(hot).collect()
+    }
+}
+
+impl Shared {
+    fn view(&self, (station, parameter): (&str, &str), span: (i64, i64)) -> View {
+        let mut hot = Vec::new();
+        let state = self.read();
+        let numbers = state.stations.find(station).zip(state.parameters.find(parameter));
+        if let Some((station, parameter)) = numbers {
+            if let Some(sealing) = &state.sealing {
+                sealing.tail.series(station, parameter, span, &mut hot);
+            }
+            state.tail.series(station, parameter, span, &mut hot);
+        }
+        let files = state.files.clone();
+        drop(state);
+        hot.sort_by_key(|version| (version.taken, version.position));
+        View { hot, files, span }
+    }
+
+    /// One month of a series, each time once.
+    fn month(
+        &self,
+        view: &View,
+        month: Month,
+        series: (&str, &str),
+        (from, to): (i64, i64),
+    ) -> Result<Vec<Version>, HistoryError> {
+        let mut versions = Vec::new();
+        for file in view.files.iter().filter(|f| f.facts.month == month && f.overlaps(from, to)) {
+            let footer = file.footer(&self.footers)?;
+            file.series(&footer, series, (from, to), &mut versions)?;
+        }
+        let start = view.hot.partition_point(|version| version.taken < month.start());
+        let end = view.hot.partition_point(|version| version.taken <= month.last());
+        versions.extend_from_slice(&view.hot[start..end]);
+        Ok(last_write_wins(versions))
+    }
+
+    /// The newest reading with a value, not after `taken`, searched backwards month by month.
+    fn newest_with_value(
+        &self,
+        series: (&str, &str),
+        taken: i64,
+    ) -> Result<Option<Version>, HistoryError> {
+        let span = (i64::MIN, taken.saturating_add(1));
+        let view = self.view(series, span);
+        for month in view.months().into_iter().rev() {
+            let versions = self.month(&view, month, series, span)?;
+            let newest = versions.into_iter().rev().find(|version| version.cell.value.is_some());
+            if newest.is_some() {
+                return Ok(newest);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Of each time the version with the highest journal position, in the order of time.
+fn last_write_wins(mut versions: Vec<Version>) -> Vec<Version> {
+    versions.sort_by_key(|version| (version.taken, version.position));
+    versions.reverse();
+    versions.dedup_by_key(|version| version.taken);
+    versions.reverse();
+    versions
+}
+
+fn point(version: Version) -> Point {
+    Point {
+        taken_at: Timestamp::from_millis(version.taken),
+        received_at: Timestamp::from_millis(version.received),
+        value: version.cell.value,
+        flag: version.cell.flag,
+    }
+}
+
+fn latest(station: &StationCode, parameter: &ParameterCode, series: &Series) -> Option<Latest> {
+    let version = series.latest?;
+    Some(Latest {
+        station: station.clone(),
+        parameter: parameter.clone(),
+        taken_at: Timestamp::from_millis(version.taken),
+        received_at: Timestamp::from_millis(version.received),
+        value: version.cell.value?,
+        flag: version.cell.flag,
+    })
+}

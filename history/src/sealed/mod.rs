@@ -1,0 +1,93 @@
+//! The format on disk: a folder of sealed Parquet files and the manifest that says which of them count.
+//!
+//! # Constraints
+//! - A file is written once, synced, renamed into its name, and never changed. Files are replaced only as wholes.
+//! - Only files that the manifest names exist. A `.tmp` file or a Parquet file that it does not name is what a crash
+//!   left, before the manifest or after it; [`History::open`](crate::History::open) deletes both.
+//! - Every byte that is read is under a checksum. A damaged file is named in the error, and all others can be read.
+//!
+//! # `history/YYYY-MM-NNNNNN.parquet`
+//! Rows taken in one month (UTC), with a serial number that the folder never gives twice. Version 1:
+//!
+//! | column | type | meaning |
+//! |---|---|---|
+//! | `station` | UTF-8, dictionary | station code |
+//! | `taken_at` | timestamp ms UTC, delta | when the row was taken |
+//! | `received_at` | timestamp ms UTC, delta | when it reached us |
+//! | `position` | unsigned 64 bits, delta | its place in the journal |
+//! | `{parameter}.value` | 64-bit float, dictionary, may be null | the value in the parameter's unit, exact to the bit |
+//! | `{parameter}.flag` | unsigned 8 bits, dictionary, may be null | QARTOD number; null: the row has no such parameter |
+//!
+//! A flag with a null value is a missing sensor; a null flag is a parameter that the report did not name. Rows are
+//! sorted by station, time, position. A time may stand in several rows (a report in two parts, a correction); for each
+//! parameter the row with the highest position counts. That keeps what was known before, for the asking.
+//!
+//! A row group holds 8,192 to 32,768 rows and ends with a station where it can, so a month of one station at 15
+//! minutes (2,976 rows) lies in one or two. Its statistics of `station` and `taken_at` say whether to read it at all.
+//! Compression is zstd, level 3. Key-value metadata: `saltline.history` is the version, and `saltline.crc32` the
+//! checksum of every column chunk in hexadecimal, eight digits each, row group by row group. A reader that meets
+//! another version says so and reads the rest; a reader of version 1 ignores metadata keys that it does not know.
+//!
+//! # `history/manifest`
+//! Text, replaced as a whole: written beside itself, synced, renamed. One line each, fields parted by a space:
+//! ```text
+//! saltline-history 1                         magic and version
+//! next 43                                    the next serial number
+//! sealed 4711                                the journal position up to which all is sealed, or -
+//! file 2026-03 42 ROWS READINGS BYTES FOOTER_BYTES FOOTER_CRC FIRST_TAKEN LAST_TAKEN
+//! series STATION PARAMETER NEWEST_TAKEN      a series, and its newest value where it has one:
+//! series STATION PARAMETER NEWEST_TAKEN TAKEN RECEIVED POSITION VALUE_BITS FLAG
+//! end CRC                                    CRC-32 of all lines before, hexadecimal
+//! ```
+//! Times are milliseconds since 1970. Without its last line a manifest is damaged; that cannot come from a crash.
+
+mod file; // reading one sealed file, with every byte checked
+mod manifest; // which files count
+mod write; // writing one
+
+pub(crate) use file::{Footer, Scan, SealedFile};
+pub(crate) use manifest::{
+    FILE as MANIFEST, Manifest, series_lines, sync_dir, write as write_manifest,
+};
+pub(crate) use write::SealedWriter;
+
+/// The version written, and the newest one that can be read.
+const VERSION: u32 = 1;
+/// The metadata key of the version.
+const VERSION_KEY: &str = "saltline.history";
+/// The metadata key of the checksums.
+const CRC_KEY: &str = "saltline.crc32";
+/// Columns before the parameters' own.
+const FIXED: [&str; 4] = ["station", "taken_at", "received_at", "position"];
+
+fn value_column(parameter: &str) -> String {
+    format!("{parameter}.value")
+}
+
+fn flag_column(parameter: &str) -> String {
+    format!("{parameter}.flag")
+}
+
+/// What the manifest keeps of a file, so that the file need not be opened to know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) month: crate::month::Month,
+    pub(crate) serial: u64,
+    pub(crate) rows: u64,
+    pub(crate) readings: u64,
+    pub(crate) bytes: u64,
+    pub(crate) footer_bytes: u64,
+    pub(crate) footer_crc: u32,
+    /// First and last time taken.
+    pub(crate) span: (i64, i64),
+}
+
+impl Facts {
+    pub(crate) fn name(&self) -> String {
+        file_name(self.month, self.serial)
+    }
+}
+
+fn file_name(month: crate::month::Month, serial: u64) -> String {
+    format!("{month}-{serial:06}.parquet")
+}

@@ -1,0 +1,126 @@
+//! What is known of each series without looking: its newest value, and how new the sealed files are. The first answers
+//! `latest` from memory, the second spares nearly every reading a look at the disk.
+
+use domain::Flag;
+
+/// One cell of a row: a value, or the word that the sensor is missing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cell {
+    pub(crate) value: Option<f64>,
+    pub(crate) flag: Flag,
+}
+
+/// Equal to the bit: a correction of the last digit is a correction.
+impl PartialEq for Cell {
+    fn eq(&self, other: &Self) -> bool {
+        self.flag == other.flag && self.value.map(f64::to_bits) == other.value.map(f64::to_bits)
+    }
+}
+
+/// A cell with its times: what a series is made of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Version {
+    pub(crate) taken: i64,
+    pub(crate) received: i64,
+    pub(crate) position: u64,
+    pub(crate) cell: Cell,
+}
+
+/// What is known of one series.
+#[derive(Debug, Clone)]
+pub(crate) struct Series {
+    pub(crate) parameter: u32,
+    /// The newest reading, of any kind.
+    pub(crate) newest: i64,
+    /// The newest reading in sealed files.
+    pub(crate) newest_sealed: Option<i64>,
+    /// The newest reading that has a value.
+    pub(crate) latest: Option<Version>,
+}
+
+/// The series of every station, by the station's number; a station has few, so they are searched one by one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SeriesTable {
+    stations: Vec<Vec<Series>>,
+}
+
+impl SeriesTable {
+    pub(crate) fn of(&self, station: u32) -> &[Series] {
+        self.stations.get(station as usize).map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn get(&self, station: u32, parameter: u32) -> Option<&Series> {
+        self.of(station).iter().find(|series| series.parameter == parameter)
+    }
+
+    pub(crate) fn put(&mut self, station: u32, series: Series) {
+        let all = self.station(station);
+        match all.iter_mut().find(|known| known.parameter == series.parameter) {
+            Some(known) => *known = series,
+            None => all.push(series),
+        }
+    }
+
+    /// Takes note of a new reading. `true` where it took the value of the latest away, so that the one before it has
+    /// to be looked for.
+    pub(crate) fn note(&mut self, station: u32, parameter: u32, version: Version) -> bool {
+        let all = self.station(station);
+        let at = all.iter().position(|known| known.parameter == parameter).unwrap_or_else(|| {
+            let newest = version.taken;
+            all.push(Series { parameter, newest, newest_sealed: None, latest: None });
+            all.len() - 1
+        });
+        let series = &mut all[at];
+        series.newest = series.newest.max(version.taken);
+        let held = series.latest.map(|latest| latest.taken);
+        if version.cell.value.is_none() {
+            return held == Some(version.taken);
+        }
+        if held.is_none_or(|held| held <= version.taken) {
+            series.latest = Some(version);
+        }
+        false
+    }
+
+    /// Puts what was found in place of a latest value that is no more.
+    pub(crate) fn set_latest(&mut self, station: u32, parameter: u32, latest: Option<Version>) {
+        let all = self.station(station);
+        if let Some(series) = all.iter_mut().find(|known| known.parameter == parameter) {
+            series.latest = latest;
+        }
+    }
+
+    /// The table as it will be when everything it knows is sealed.
+    pub(crate) fn all_sealed(&self) -> Self {
+        let mut table = self.clone();
+        for series in table.stations.iter_mut().flatten() {
+            series.newest_sealed = Some(series.newest);
+        }
+        table
+    }
+
+    /// Takes over how far `sealed` says that files reach.
+    pub(crate) fn sealed_as(&mut self, sealed: &Self) {
+        for (station, all) in sealed.stations.iter().enumerate() {
+            for series in all {
+                let known = self.stations[station].iter_mut();
+                if let Some(known) = known.into_iter().find(|k| k.parameter == series.parameter) {
+                    known.newest_sealed = series.newest_sealed;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Series)> {
+        let numbered = (0..).zip(&self.stations);
+        numbered.flat_map(|(station, all)| all.iter().map(move |series| (station, series)))
+    }
+
+    fn station(&mut self, station: u32) -> &mut Vec<Series> {
+        let at = station as usize;
+        if self.stations.len() <= at {
+            self.stations.resize_with(at + 1, Vec::new);
+        }
+        &mut self.stations[at]
+    }
+}

@@ -1,0 +1,10 @@
+//! The bench runs once, small, so that it never rots.
+
+#[path = "../../benches/history.rs"]
+#[allow(dead_code)]
+mod history_bench;
+
+#[test]
+fn the_bench_runs_small() {
+    history_bench::run(&history_bench::Scale::QUICK);
+}

@@ -1,0 +1,193 @@
+//! Between each two steps of a seal or a merge the process may end. Then the folder is what is copied or put back here,
+//! and the writer starts again behind `position()`: nothing is missing, nothing is doubled.
+
+use std::fs;
+use std::path::Path;
+
+use domain::Admitted;
+use history::History;
+
+use crate::words::*;
+
+/// The journal of these tests.
+fn journal() -> Vec<Admitted> {
+    (0..40).map(|n| record("a", n % 30, &format!("ph {n}, cod {}", n % 3))).collect()
+}
+
+/// Follows the journal from where the store stands.
+fn follow(history: &History) {
+    let from = history.position().map_or(0, |position| position + 1);
+    for (position, record) in (0..).zip(&journal()).filter(|(position, _)| from <= *position) {
+        history.apply(position, record);
+    }
+}
+
+fn expected() -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    follow(&history);
+    shown(&history, "a", "ph")
+}
+
+/// Opens what the crash left, follows the journal, seals, opens again: all is there, and no stray file.
+fn recovers(dir: &Path, sealed: Option<u64>) {
+    let history = open(dir);
+    assert_eq!(history.position(), sealed);
+    follow(&history);
+    assert_eq!(shown(&history, "a", "ph"), expected());
+    history.seal(at(0), true).unwrap();
+    assert_eq!(shown(&history, "a", "ph"), expected());
+    let files = history.stats().sealed_files;
+    drop(history);
+    assert_eq!(sealed_files(dir).len() as u64, files);
+    assert!(names(dir).iter().all(|name| !name.ends_with(".tmp")));
+    assert_eq!(shown(&open(dir), "a", "ph"), expected());
+}
+
+/// A store with the first ten records sealed and ten more applied.
+fn half_way(dir: &Path) -> History {
+    let history = open(dir);
+    let journal = journal();
+    for position in 0..10 {
+        history.apply(position, &journal[position as usize]);
+    }
+    history.seal(at(0), true).unwrap();
+    for position in 10..20 {
+        history.apply(position, &journal[position as usize]);
+    }
+    history
+}
+
+#[test]
+fn before_anything_was_sealed() {
+    let (dir, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let history = open(dir.path());
+    history.apply(0, &journal()[0]);
+    copy(dir.path(), left.path());
+    recovers(left.path(), None);
+}
+
+#[test]
+fn while_a_file_is_written() {
+    let (dir, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let _history = half_way(dir.path());
+    copy(dir.path(), left.path());
+    fs::write(left.path().join("2026-03-000001.parquet.tmp"), b"PAR1 torn").unwrap();
+    recovers(left.path(), Some(9));
+}
+
+#[test]
+fn after_a_file_has_its_name_and_before_the_manifest_knows() {
+    let (dir, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let history = half_way(dir.path());
+    let old = fs::read(dir.path().join("manifest")).unwrap();
+    history.seal(at(0), true).unwrap();
+    copy(dir.path(), left.path());
+    fs::write(left.path().join("manifest"), &old).unwrap();
+    recovers(left.path(), Some(9));
+}
+
+#[test]
+fn while_the_manifest_is_written() {
+    let (dir, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let history = half_way(dir.path());
+    let old = fs::read(dir.path().join("manifest")).unwrap();
+    history.seal(at(0), true).unwrap();
+    copy(dir.path(), left.path());
+    let new = fs::read(dir.path().join("manifest")).unwrap();
+    fs::write(left.path().join("manifest"), &old).unwrap();
+    fs::write(left.path().join("manifest.tmp"), &new[..new.len() / 2]).unwrap();
+    recovers(left.path(), Some(9));
+}
+
+#[test]
+fn after_the_manifest_was_replaced() {
+    let (dir, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let history = half_way(dir.path());
+    history.seal(at(0), true).unwrap();
+    copy(dir.path(), left.path());
+    recovers(left.path(), Some(19));
+}
+
+/// Seals each of eight records alone; the eighth seal merges. `before` is the folder before it, `after` behind it.
+fn merged(before: &Path, after: &Path) {
+    let history = open(after);
+    for position in 0..7 {
+        history.apply(position, &journal()[position as usize]);
+        history.seal(at(0), true).unwrap();
+    }
+    history.apply(7, &journal()[7]);
+    assert_eq!(sealed_files(after).len(), 7);
+    copy(after, before);
+    history.seal(at(0), true).unwrap();
+    assert_eq!(sealed_files(after), ["2026-03-000008.parquet"], "eight became one");
+}
+
+#[test]
+fn a_merge_that_wrote_its_file_and_no_manifest_is_undone() {
+    let (before, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    merged(before.path(), after.path());
+    let file = "2026-03-000008.parquet";
+    fs::copy(after.path().join(file), before.path().join(file)).unwrap();
+    recovers(before.path(), Some(6));
+}
+
+#[test]
+fn a_merge_that_did_not_delete_the_old_files_does_so_at_the_next_start() {
+    let (before, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    merged(before.path(), after.path());
+    for file in sealed_files(before.path()) {
+        fs::copy(before.path().join(&file), after.path().join(&file)).unwrap();
+    }
+    recovers(after.path(), Some(7));
+}
+
+#[test]
+fn many_seals_end_as_few_files_that_read_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    for position in 0..200 {
+        let minute = (position * 37 % 150) as i64;
+        history.apply(position, &record("a", minute, &format!("ph {position}")));
+        history.seal(at(0), true).unwrap();
+    }
+    let read = shown(&history, "a", "ph");
+    assert!(history.stats().sealed_files <= 21, "{:?}", history.stats());
+    drop(history);
+    let history = open(dir.path());
+    assert_eq!(shown(&history, "a", "ph"), read);
+    assert!(read.starts_with("0=150 1=73 2=146 3=69"), "{read}");
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_the_tail_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = half_way(dir.path());
+    let read = shown(&history, "a", "ph");
+    // The next file's temporary name leads to the device that is always full.
+    std::os::unix::fs::symlink("/dev/full", dir.path().join("2026-03-000001.parquet.tmp")).unwrap();
+    let error = history.seal(at(0), true).unwrap_err();
+    assert!(matches!(error, history::HistoryError::Disk { .. }), "{error:?}");
+    assert!(error.to_string().contains("2026-03-000001.parquet.tmp"), "{error}");
+    assert_eq!(history.position(), Some(9));
+    assert_eq!(shown(&history, "a", "ph"), read);
+    history.apply(20, &journal()[20]);
+    assert_eq!(history.seal(at(0), true).unwrap(), Some(20), "both tails, once there is room");
+    follow(&history);
+    assert_eq!(shown(&history, "a", "ph"), expected());
+}
+
+#[test]
+fn a_manifest_that_cannot_be_written_leaves_no_files_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = half_way(dir.path());
+    std::os::unix::fs::symlink("/dev/full", dir.path().join("manifest.tmp")).unwrap();
+    for _ in 0..3 {
+        history.seal(at(0), true).unwrap_err();
+        assert_eq!(sealed_files(dir.path()).len(), 1);
+    }
+    fs::remove_file(dir.path().join("manifest.tmp")).unwrap();
+    assert_eq!(history.seal(at(0), true).unwrap(), Some(19));
+    drop(history);
+    recovers(dir.path(), Some(19));
+}

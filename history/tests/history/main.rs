@@ -1,0 +1,10 @@
+//! The store through its public face: what is applied is read, whatever happens in between.
+
+mod words; // records and questions in short form
+mod reading; // ranges, buckets, latest
+mod repeated; // duplicates, corrections, backlogs
+mod crash; // between each two steps of a seal or a merge
+mod damage; // bytes that are not what was sealed
+mod together; // readers beside a seal
+mod model; // random histories against a plain map
+mod bench; // the bench runs once, small

@@ -1,0 +1,165 @@
+//! Random histories against a plain map: whatever the order of applying, sealing, crashing and following again, the
+//! store answers as the map does.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::{Admitted, Flag, Measured, Timestamp};
+use history::{Applied, Config, History, Query};
+use proptest::prelude::*;
+
+use crate::words::*;
+
+const STATIONS: [&str; 3] = ["a", "b-1", "long-name-of-a-station"];
+const PARAMETERS: [&str; 4] = ["cod", "ph", "salinity", "water_level"];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Apply(Admitted),
+    Seal,
+    /// Everything unsealed is lost and followed again.
+    Crash,
+}
+
+type Model = BTreeMap<(String, String, i64), (Option<u64>, Flag, i64)>;
+
+fn measured() -> impl Strategy<Value = Measured> {
+    let value = prop_oneof![1 => Just(None), 5 => (0..4).prop_map(|v| Some(f64::from(v) * 0.1))];
+    let flag = prop::sample::select(vec![Flag::Good, Flag::Suspect, Flag::Bad, Flag::Missing]);
+    let code = prop::sample::select(PARAMETERS.to_vec());
+    (code, value, flag).prop_map(|(code, value, flag)| Measured {
+        parameter: parameter(code),
+        value,
+        flag,
+    })
+}
+
+fn admitted() -> impl Strategy<Value = Admitted> {
+    let code = prop::sample::select(STATIONS.to_vec());
+    // Few times, so that they meet again; some in the months beside.
+    let minutes = prop_oneof![5 => 0i64..12, 1 => Just(-30 * 24 * 60), 1 => Just(40 * 24 * 60)];
+    let values = prop::collection::vec(measured(), 1..5);
+    (code, minutes, values, 0i64..100).prop_map(|(code, minutes, values, late)| Admitted {
+        station: station(code),
+        taken_at: at(minutes),
+        received_at: at(minutes + late),
+        seq: None,
+        replay: false,
+        values,
+    })
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        12 => admitted().prop_map(Step::Apply),
+        2 => Just(Step::Seal),
+        1 => Just(Step::Crash),
+    ];
+    prop::collection::vec(step, 1..120)
+}
+
+fn apply_to_model(model: &mut Model, record: &Admitted) -> Applied {
+    let mut applied = Applied::default();
+    let station = record.station.to_string();
+    for value in &record.values {
+        let key = (station.clone(), value.parameter.to_string(), record.taken_at.as_millis());
+        let bits = value.value.map(f64::to_bits);
+        match model.get(&key) {
+            None => applied.stored += 1,
+            Some(&(held, flag, _)) if held == bits && flag == value.flag => {
+                applied.duplicate += 1;
+                continue;
+            }
+            Some(_) => applied.corrected += 1,
+        }
+        model.insert(key, (bits, value.flag, record.received_at.as_millis()));
+    }
+    applied
+}
+
+fn agree(history: &History, model: &Model) {
+    for code in STATIONS {
+        let mut newest = Vec::new();
+        for what in PARAMETERS {
+            let series = |key: &(String, String, i64)| key.0 == code && key.1 == what;
+            let right: Vec<_> = model
+                .iter()
+                .filter(|(key, _)| series(key))
+                .map(|(key, &(bits, flag, received))| (key.2, bits, flag, received))
+                .collect();
+            check_range(history, code, what, &right);
+            let with_value = right.iter().rev().find_map(|r| r.1.map(|bits| (r.0, bits, r.2)));
+            newest.extend(with_value.map(|newest| (what.to_owned(), newest)));
+        }
+        let latest = history.latest(&station(code));
+        let latest: Vec<_> = latest
+            .iter()
+            .map(|l| (l.parameter.to_string(), (l.taken_at.as_millis(), l.value.to_bits(), l.flag)))
+            .collect();
+        assert_eq!(latest, newest, "latest of {code}");
+    }
+}
+
+type Row = (i64, Option<u64>, Flag, i64);
+
+fn check_range(history: &History, code: &str, what: &str, right: &[Row]) {
+    let read = |from: i64, to: i64, limit: usize| -> Vec<Row> {
+        let (from, to) = (Timestamp::from_millis(from), Timestamp::from_millis(to));
+        let query = Query { from, to, limit, ..all(code, what) };
+        let points = history.range(&query).unwrap();
+        let row = |p: &history::Point| {
+            let bits = p.value.map(f64::to_bits);
+            (p.taken_at.as_millis(), bits, p.flag, p.received_at.as_millis())
+        };
+        points.iter().map(row).collect()
+    };
+    assert_eq!(read(i64::MIN, i64::MAX, usize::MAX), right, "{code} {what}");
+    let (from, to) = (at(3).as_millis(), at(9).as_millis());
+    let inside: Vec<_> =
+        right.iter().copied().filter(|r| from <= r.0 && r.0 < to).take(3).collect();
+    assert_eq!(read(from, to, 3), inside, "part of {code} {what}");
+}
+
+fn check(steps: &[Step]) {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config { tail_readings_max: 1_000, tail_age_max: Duration::from_hours(9) };
+    let mut history = History::open(dir.path(), config).unwrap();
+    let (mut journal, mut model) = (Vec::new(), Model::new());
+    for step in steps {
+        match step {
+            Step::Apply(record) => {
+                let applied = history.apply(journal.len() as u64, record);
+                assert_eq!(applied, apply_to_model(&mut model, record));
+                journal.push(record);
+            }
+            Step::Seal => {
+                let sealed = history.seal(at(0), true).unwrap();
+                let last = (journal.len() as u64).checked_sub(1);
+                assert!(sealed.is_none() || sealed == last);
+                assert_eq!(history.position(), last);
+            }
+            Step::Crash => {
+                drop(history);
+                history = History::open(dir.path(), config).unwrap();
+                let from = history.position().map_or(0, |position| position + 1);
+                for (position, record) in (0..).zip(&journal).filter(|(at, _)| from <= *at) {
+                    history.apply(position, record);
+                }
+            }
+        }
+    }
+    agree(&history, &model);
+    history.seal(at(0), true).unwrap();
+    agree(&history, &model);
+    drop(history);
+    agree(&History::open(dir.path(), config).unwrap(), &model);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_store_answers_as_a_plain_map_does(steps in steps()) {
+        check(&steps);
+    }
+}

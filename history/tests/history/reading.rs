@@ -1,0 +1,193 @@
+//! Ranges, buckets, latest: the same answer from the tail, from files, from both, and after a restart.
+
+use std::time::Duration;
+
+use domain::{Flag, Timestamp};
+use history::{Config, Query};
+
+use crate::words::*;
+
+#[test]
+fn what_is_applied_is_read_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    history.apply(1, &record("xuan-hoa", 0, "salinity 8.85, ph 7.1"));
+    history.apply(2, &record("xuan-hoa", 15, "salinity -"));
+    history.apply(3, &record("my-tho", 15, "salinity 0.1"));
+    assert_eq!(shown(&history, "xuan-hoa", "salinity"), "0=8.85 15=-");
+    assert_eq!(shown(&history, "xuan-hoa", "ph"), "0=7.1");
+    assert_eq!(shown(&history, "xuan-hoa", "cod"), "");
+    assert_eq!(shown(&history, "nowhere", "salinity"), "");
+    assert_eq!(history.position(), None);
+}
+
+#[test]
+fn sealed_and_reopened_it_reads_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    history.apply(1, &record("xuan-hoa", 0, "salinity 8.85, ph 7.1"));
+    history.apply(2, &record("xuan-hoa", 15, "salinity -, ph 7.2"));
+    assert_eq!(history.seal(at(16), true).unwrap(), Some(2));
+    history.apply(3, &record("xuan-hoa", 30, "salinity 9.1!"));
+    assert_eq!(shown(&history, "xuan-hoa", "salinity"), "0=8.85 15=- 30=9.1!");
+    drop(history);
+
+    let history = open(dir.path());
+    assert_eq!(history.position(), Some(2));
+    assert_eq!(shown(&history, "xuan-hoa", "salinity"), "0=8.85 15=-");
+    assert_eq!(latest(&history, "xuan-hoa"), "ph 15=7.2, salinity 0=8.85");
+    let point = history.range(&all("xuan-hoa", "ph")).unwrap()[0];
+    assert_eq!(
+        (point.received_at, point.flag),
+        (at(0) + Duration::from_secs(1), Flag::NotEvaluated)
+    );
+}
+
+#[test]
+fn a_float_comes_back_to_the_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    let odd = [0.1 + 0.2, -0.0, f64::MIN_POSITIVE / 8.0, f64::MAX, f64::INFINITY, 1.0 / 3.0];
+    for (minute, value) in (0..).zip(odd) {
+        let mut record = record("a", minute, "ph 7");
+        record.values[0].value = Some(value);
+        history.apply(minute as u64, &record);
+    }
+    history.seal(at(9), true).unwrap();
+    let points = history.range(&all("a", "ph")).unwrap();
+    let bits: Vec<_> = points.iter().map(|p| p.value.unwrap().to_bits()).collect();
+    assert_eq!(bits, odd.map(f64::to_bits));
+    drop(history);
+    assert_eq!(open(dir.path()).latest(&station("a"))[0].value.to_bits(), odd[5].to_bits());
+}
+
+#[test]
+fn a_range_includes_its_start_excludes_its_end_and_keeps_its_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    for minute in 0..10 {
+        history.apply(minute, &record("a", minute as i64, "ph 7"));
+        if minute == 4 {
+            history.seal(at(5), true).unwrap();
+        }
+    }
+    let ask = |from: i64, to: i64, limit: usize| {
+        let query = Query { from: at(from), to: at(to), limit, ..all("a", "ph") };
+        show(&history.range(&query).unwrap())
+    };
+    assert_eq!(ask(3, 7, 99), "3=7 4=7 5=7 6=7");
+    assert_eq!(ask(3, 7, 2), "3=7 4=7");
+    assert_eq!(ask(3, 3, 99), "");
+    assert_eq!(ask(7, 3, 99), "");
+    assert_eq!(ask(3, 7, 0), "");
+}
+
+#[test]
+fn a_file_holds_one_month() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    for (position, day) in (0..).zip([-40, 0, 25, -400]) {
+        history.apply(position, &record("a", day * 24 * 60, &format!("ph {position}")));
+    }
+    history.seal(at(0), true).unwrap();
+    let files = sealed_files(dir.path());
+    assert_eq!(
+        files.iter().map(|f| &f[..7]).collect::<Vec<_>>(),
+        ["2025-02", "2026-01", "2026-03", "2026-04"][..].to_vec()
+    );
+    assert_eq!(shown(&history, "a", "ph"), "-576000=3 -57600=0 0=1 36000=2");
+    let stats = history.stats();
+    assert_eq!((stats.sealed_files, stats.sealed_rows, stats.tail_rows), (4, 4, 0));
+    assert_eq!((stats.oldest, stats.newest), (Some(at(-576_000)), Some(at(36_000))));
+}
+
+#[test]
+fn the_ends_of_time_are_sealed_like_any_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    for (position, millis) in (0..).zip([i64::MIN, i64::MAX, i64::MAX - 1]) {
+        let mut record = record("a", 0, "ph 7");
+        record.taken_at = Timestamp::from_millis(millis);
+        history.apply(position, &record);
+    }
+    history.seal(at(0), true).unwrap();
+    assert_eq!(history.stats().sealed_rows, 3);
+    assert_eq!(history.range(&all("a", "ph")).unwrap().len(), 2);
+    drop(history);
+    assert_eq!(open(dir.path()).stats().sealed_rows, 3);
+}
+
+#[test]
+fn bad_values_do_not_enter_a_mean_but_its_flag() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    let records = ["ph 6", "ph 8", "ph 99!", "ph -", "ph -"];
+    for (position, (minute, values)) in (0..).zip([0, 5, 9, 10, 20].into_iter().zip(records)) {
+        history.apply(position, &record("a", minute, values));
+    }
+    for _ in 0..2 {
+        let buckets = history.buckets(&all("a", "ph"), Duration::from_mins(10)).unwrap();
+        let [first, second, _] = buckets[..] else { panic!("{buckets:?}") };
+        assert_eq!((first.start, first.count, first.flag), (at(0), 2, Flag::Bad));
+        assert_eq!((first.min, first.max, first.mean), (Some(6.0), Some(8.0), Some(7.0)));
+        assert_eq!((second.start, second.count, second.flag), (at(10), 0, Flag::Missing));
+        assert_eq!((second.min, second.max, second.mean), (None, None, None));
+        history.seal(at(20), true).unwrap();
+    }
+    let two = Query { limit: 2, ..all("a", "ph") };
+    assert_eq!(history.buckets(&two, Duration::from_mins(10)).unwrap().len(), 2);
+}
+
+#[test]
+fn latest_is_the_newest_with_a_value_by_its_own_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    history.apply(1, &record("a", 10, "ph 7, salinity 1"));
+    history.apply(2, &record("a", 5, "ph 6"));
+    history.apply(3, &record("a", 11, "ph -"));
+    history.apply(4, &record("b", 1, "ph 8, cod -"));
+    assert_eq!(latest(&history, "a"), "ph 10=7, salinity 10=1");
+    assert_eq!(history.latest_all().len(), 3);
+    assert_eq!(latest(&history, "nowhere"), "");
+    let known: Vec<_> = history.parameters(&station("b")).iter().map(|p| p.to_string()).collect();
+    assert_eq!(known, ["cod", "ph"]);
+}
+
+#[test]
+fn a_latest_value_that_is_corrected_away_gives_way_to_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    history.apply(1, &record("a", -60 * 24 * 60, "ph 5"));
+    history.seal(at(0), true).unwrap();
+    history.apply(2, &record("a", 0, "ph 6"));
+    history.seal(at(0), true).unwrap();
+    history.apply(3, &record("a", 5, "ph 7"));
+    history.apply(4, &record("a", 5, "ph -"));
+    assert_eq!(latest(&history, "a"), "ph 0=6");
+    history.apply(5, &record("a", 0, "ph -"));
+    assert_eq!(latest(&history, "a"), "ph -86400=5");
+    history.apply(6, &record("a", -86400, "ph -"));
+    assert_eq!(latest(&history, "a"), "");
+    history.seal(at(9), true).unwrap();
+    drop(history);
+    assert_eq!(latest(&open(dir.path()), "a"), "");
+}
+
+#[test]
+fn it_is_due_by_count_or_by_age() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config { tail_readings_max: 4, tail_age_max: Duration::from_mins(10) };
+    let history = history::History::open(dir.path(), config).unwrap();
+    assert_eq!(history.seal(at(0), true).unwrap(), None, "nothing to seal");
+    history.apply(1, &record("a", 0, "ph 7"));
+    assert_eq!(history.seal(at(9), false).unwrap(), None);
+    assert_eq!(history.seal(at(11), false).unwrap(), Some(1));
+    history.apply(2, &record("a", 12, "ph 7, cod 1, salinity 1, tss 2"));
+    assert!(!history.is_full());
+    assert_eq!(history.seal(at(12), false).unwrap(), Some(2));
+    history.apply(3, &record("a", 13, "ph 7, cod 1, salinity 1, tss 2"));
+    history.apply(4, &record("a", 14, "ph 7, cod 1, salinity 1, tss 2"));
+    assert!(history.is_full());
+    history.seal(at(14), false).unwrap();
+    assert!(!history.is_full());
+}
