@@ -1,1 +1,5 @@
-//! Station simulator.
+//! Stations with weather: the estuary twin of Tiền Giang, its measuring stations with their faults, the load generator,
+//! the replay of real records, and the other side of the phone. It writes the wire of `docs/wire.md` by itself and
+//! shares no decoder with the engine, so that a mistake on one side shows on the other.
+
+pub mod estuary; // what is true of the water
