@@ -83,10 +83,15 @@ impl Estuary {
         let tide = tide_of(station);
         let km = station.km.unwrap_or(0.0);
         let lag_h = 1.0 + (km / tide::VAM_GIONG_KM).min(1.0);
-        let moved_km = EXCURSION_KM_PER_M * (self.level_m(&tide, at - hours(lag_h)) - tide.mean_m());
+        let moved_km =
+            EXCURSION_KM_PER_M * (self.level_m(&tide, at - hours(lag_h)) - tide.mean_m());
         let season = Season::at(at);
         match station.water {
-            WaterBody::River => season.river_g_l(km - moved_km, self.swell(km, at)),
+            WaterBody::River => {
+                // Off the mouth the water spreads instead of moving as a plug.
+                let moved_km = moved_km * (0.5 + 0.5 * (km / 10.0).min(1.0));
+                season.river_g_l(km - moved_km - self.pushed_km(at), self.swell(km, at))
+            }
             WaterBody::Salisette => {
                 let moved_km =
                     EXCURSION_KM_PER_M * (self.level_m(&tide, at - hours(0.4)) - tide.mean_m());
@@ -96,11 +101,17 @@ impl Estuary {
         }
     }
 
+    /// How far springs push the front inland, in kilometres.
+    fn pushed_km(&self, at: Timestamp) -> f64 {
+        const PUSH_KM: f64 = 7.0;
+        PUSH_KM * (self.springness(at - SPRING_LAG) - 1.0)
+    }
+
     /// The logarithm by which springs and weather lift the salt. It grows upriver: at the coast the sea stays the sea.
     fn swell(&self, km: f64, at: Timestamp) -> f64 {
-        const SPRING: f64 = 0.9;
-        const WEATHER: f64 = 0.22;
-        let reach = 0.25 + 0.75 * (km / tide::XUAN_HOA_KM).min(1.3);
+        const SPRING: f64 = 0.8;
+        const WEATHER: f64 = 0.28;
+        let reach = 0.25 + 0.75 * (km / tide::XUAN_HOA_KM).min(1.3).powi(2);
         let spring = self.springness(at - SPRING_LAG) - 1.0;
         reach * (SPRING * spring + WEATHER * smooth(self.seed, "salt weather", at, 2.0 * WEATHER_H))
     }

@@ -79,8 +79,7 @@ mod tests {
             .map(|h| smooth(7, "surge", start + Duration::from_secs(h * 3600), 48.0))
             .collect();
         let mean = hourly.iter().sum::<f64>() / hourly.len() as f64;
-        let variance =
-            hourly.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / hourly.len() as f64;
+        let variance = hourly.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / hourly.len() as f64;
         assert!(mean.abs() < 0.15, "mean {mean}");
         assert!((0.8..1.25).contains(&variance), "variance {variance}");
         let steepest = hourly.windows(2).map(|w| (w[1] - w[0]).abs()).fold(0.0, f64::max);

@@ -14,15 +14,15 @@ use super::tide::{VAM_GIONG_KM, XUAN_HOA_KM};
 type Monthly = [f64; 12];
 
 const COAST: Monthly = [19.5, 19.3, 23.8, 27.2, 22.2, 19.1, 18.7, 18.2, 17.5, 17.0, 17.5, 18.5];
-const VAM_GIONG: Monthly = [1.1, 3.0, 8.0, 5.7, 4.1, 1.7, 0.02, 0.01, 0.01, 0.01, 0.05, 0.35];
+const VAM_GIONG: Monthly = [1.0, 2.1, 8.2, 5.2, 3.0, 1.5, 0.02, 0.01, 0.01, 0.01, 0.05, 0.35];
 const XUAN_HOA: Monthly =
-    [0.085, 0.72, 4.4, 2.95, 1.5, 0.17, 0.002, 0.001, 0.001, 0.001, 0.004, 0.02];
+    [0.07, 0.40, 5.5, 3.15, 1.15, 0.105, 0.002, 0.001, 0.001, 0.001, 0.004, 0.02];
 const LONG_UONG: Monthly = [3.0, 5.4, 10.7, 7.9, 5.2, 1.6, 0.46, 0.27, 0.25, 0.3, 0.6, 1.5];
 /// Gò Cát: 14 g/L in April and May are measured; the other months are drawn around the creek of Gò Công, which is above
 /// 4 g/L from January to mid-July.
 const GO_CAT: Monthly = [4.0, 6.0, 10.0, 14.0, 14.0, 9.0, 4.0, 1.5, 0.8, 0.6, 0.9, 2.0];
 /// Length of the front above Xuân Hòa in km.
-const FRONT_KM: Monthly = [3.5, 6.0, 9.6, 9.0, 7.0, 4.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0];
+const FRONT_KM: Monthly = [3.5, 5.0, 9.6, 9.0, 7.0, 4.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0];
 
 /// The sea is at most this much saltier than its monthly mean at the coast.
 const SEA_OVER_COAST: f64 = 1.18;
@@ -60,9 +60,12 @@ impl Season {
     pub fn river_g_l(&self, km: f64, swell: f64) -> f64 {
         let line = |from: f64, to: f64, share: f64| from + (to - from) * share;
         let ln = if km <= VAM_GIONG_KM {
-            line(self.ln_coast, self.ln_vam_giong, km / VAM_GIONG_KM)
+            // Flat near the sea, steeper inland: the plume off the mouth is wide.
+            let share = (km.abs() / VAM_GIONG_KM).powf(1.5).copysign(km);
+            line(self.ln_coast, self.ln_vam_giong, share)
         } else if km <= XUAN_HOA_KM {
-            let share = (km - VAM_GIONG_KM) / (XUAN_HOA_KM - VAM_GIONG_KM);
+            // The front is steepest at its head, which stands near Xuân Hòa in the early season.
+            let share = ((km - VAM_GIONG_KM) / (XUAN_HOA_KM - VAM_GIONG_KM)).powf(2.1);
             line(self.ln_vam_giong, self.ln_xuan_hoa, share)
         } else {
             self.ln_xuan_hoa - (km - XUAN_HOA_KM) / self.front_km
