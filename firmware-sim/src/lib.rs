@@ -3,3 +3,12 @@
 //! shares no decoder with the engine, so that a mistake on one side shows on the other.
 
 pub mod estuary; // what is true of the water
+pub mod clock; // what time it is there
+pub mod keys; // who may knock
+mod backoff; // when to knock again
+pub mod mqtt; // the wire, from the station's end
+pub mod station; // what a station makes of the truth
+mod tally; // what became of the reports
+pub mod fleet; // all stations at once
+
+pub use tally::{Tally, Totals};
