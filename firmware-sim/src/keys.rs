@@ -36,23 +36,23 @@ pub enum KeysError {
     Empty,
 }
 
-/// Reads keys from a file, or from stdin where the path is `-`.
+/// Reads keys from a file, or from stdin where the path is `-`. From stdin one JSON list is read and no more, so that a
+/// parent may hold stdin open to say that it lives.
 ///
 /// # Errors
 /// [`KeysError`] says what is wrong with them.
 pub fn read(path: &str) -> Result<Vec<Key>, KeysError> {
-    let unreadable = |source| KeysError::Read { path: path.to_owned(), source };
-    let mut text = String::new();
     if path == "-" {
-        std::io::stdin().read_to_string(&mut text).map_err(unreadable)?;
-    } else {
-        text = std::fs::read_to_string(path).map_err(unreadable)?;
+        return parse(std::io::stdin().lock());
     }
-    parse(&text)
+    let unreadable = |source| KeysError::Read { path: path.to_owned(), source };
+    let text = std::fs::read(path).map_err(unreadable)?;
+    parse(text.as_slice())
 }
 
-fn parse(text: &str) -> Result<Vec<Key>, KeysError> {
-    let keys: Vec<Key> = serde_json::from_str(text)?;
+fn parse(text: impl Read) -> Result<Vec<Key>, KeysError> {
+    let first = serde_json::Deserializer::from_reader(text).into_iter::<Vec<Key>>().next();
+    let keys = first.unwrap_or(Ok(Vec::new()))?;
     for key in &keys {
         StationCode::new(&key.code)?;
     }
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn only_a_list_of_codes_and_keys_is_taken() {
-        assert_eq!(parse(r#"[{"code": "xuan-hoa", "key": "k"}]"#).unwrap()[0].key, "k");
+        assert_eq!(parse(&br#"[{"code": "xuan-hoa", "key": "k"}] and more"#[..]).unwrap()[0].key, "k");
         for bad in [
             "",
             "{}",
@@ -74,7 +74,7 @@ mod tests {
             r#"[{"code": "Xuân Hòa", "key": "k"}]"#,
             r#"[{"code": "a", "key": "k", "admin": true}]"#,
         ] {
-            assert!(parse(bad).is_err(), "{bad}");
+            assert!(parse(bad.as_bytes()).is_err(), "{bad}");
         }
     }
 }

@@ -100,6 +100,8 @@ pub struct Login {
     pub key: Option<String>,
     /// The MQTT it speaks.
     pub version: Version,
+    /// Packets it would have under way at once, if the engine does not ask for fewer.
+    pub window: u16,
 }
 
 trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -140,7 +142,7 @@ impl Link {
             version: login.version,
             inbox: BytesMut::new(),
             outbox: BytesMut::new(),
-            window: WINDOW,
+            window: login.window.max(1),
             last_sent: Instant::now(),
             last_heard: Instant::now(),
         };
@@ -148,7 +150,7 @@ impl Link {
         login.version.connect(&login.code, key, KEEP_ALIVE_S, &mut link.outbox)?;
         link.flush().await?;
         match link.next().await? {
-            Incoming::Welcome { window } => link.window = window.clamp(1, WINDOW),
+            Incoming::Welcome { window } => link.window = link.window.min(window.max(1)),
             Incoming::Turned(why) => return Err(LinkError::Turned(why)),
             other => return Err(LinkError::Closed(format!("{other:?} instead of a welcome"))),
         }

@@ -12,7 +12,7 @@ use super::{Dials, FLASH_REPORTS, Fate, Flash, Sample, Span, Stored, Wakes, meas
 use crate::backoff::Backoff;
 use crate::clock::VirtualTime;
 use crate::estuary::{Estuary, SimStation};
-use crate::mqtt::{Door, Incoming, Link, LinkError, Login, Version};
+use crate::mqtt::{Door, Incoming, Link, LinkError, Login, Version, WINDOW};
 use crate::tally::Tally;
 
 /// A station looks at least so often what has become due; with time running fast, once a virtual minute, but never
@@ -181,6 +181,7 @@ impl Life {
             code: self.place.code.to_owned(),
             key: self.orders.key.clone(),
             version: self.orders.version,
+            window: WINDOW,
         };
         match self.greet(&login).await {
             Ok(up) => {
