@@ -18,9 +18,11 @@ mod api; // for machines
 mod site; // every address, on one page
 mod patience; // a reader who takes nothing is given up
 mod serve; // from a listener to answers
+mod rooms; // the view, answered by the real rooms
 
 pub use desk::NOTE_CHARS_MAX;
 pub use events::{EVENTS_KEPT, LISTENERS_MAX};
-pub use serve::{CONNECTIONS_MAX, app, bind, serve_view};
+pub use rooms::{Portal, Rooms, bind, serve};
+pub use serve::{CONNECTIONS_MAX, app, serve_view};
 pub use session::{SESSION_LASTS, Transport};
 pub use site::{LiveReading, Readiness, Settings};

@@ -42,14 +42,6 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// After an error of `accept` (no file descriptors left) the next try waits, so that it does not spin.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// Binds a listener; port 0 takes any free one.
-///
-/// # Errors
-/// Those of the socket.
-pub async fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(listen).await
-}
-
 /// Serves `view` on `listener` until `stop`, then lets answers under way end.
 ///
 /// # Errors

@@ -216,7 +216,7 @@ fn limits(frame: &Frame<'_>, scale: &Scale) -> Markup {
             path class=(class) d=(format!("M{} {}H{}", f(LEFT), f(y), f(RIGHT))) {}
             @if room {
                 text class=(class) x=(f(LEFT + 3.0)) y=(f(y - 2.0)) {
-                    (frame.lang.say("ngưỡng ", "limit ")) (frame.lang.limit(limit.limit))
+                    (frame.lang.say("ngưỡng ", "limit ")) (frame.lang.limit(limit.limit)) " " (frame.parameter.unit)
                 }
             }
         }

@@ -20,7 +20,7 @@ const WIDTH: f64 = 400.0;
 const MARGIN: f64 = 34.0;
 
 /// The drawing is at least and at most this high, whatever the stations' places.
-const HEIGHT: (f64, f64) = (220.0, 460.0);
+const HEIGHT: (f64, f64) = (265.0, 460.0);
 
 /// A shape's reach.
 const R: f64 = 6.0;
@@ -224,8 +224,9 @@ fn names<'a>(
     let mut leads: Vec<Vec<Point>> = Vec::new();
     let mut names = Vec::new();
     for &&(spot, at) in order.iter().take(NAMES_MAX) {
-        let letters = spot.station.name.chars().count()
-            + spot.value.as_ref().map_or(0, |value| value.chars().count() + 1);
+        let word = short(&spot.station.name);
+        let letters =
+            word.chars().count() + spot.value.as_ref().map_or(0, |value| value.chars().count() + 1);
         let wide = letters as f64 * LETTER;
         let best = candidates(at, wide)
             .filter(|place| view.shows(&place.area))
@@ -248,7 +249,7 @@ fn names<'a>(
             leads.push(steps(at, place.to));
         }
         names.push(Name {
-            word: &spot.station.name,
+            word,
             value: spot.value.as_deref(),
             class: spot.state.class(),
             text: place.text,
@@ -259,6 +260,11 @@ fn names<'a>(
         });
     }
     names
+}
+
+/// The name without what stands in brackets: the table has it whole.
+fn short(name: &str) -> &str {
+    name.split_once(" (").map_or(name, |(short, _)| short)
 }
 
 /// A place that a name could take.
