@@ -8,6 +8,9 @@ pub mod keys; // who may knock
 mod backoff; // when to knock again
 pub mod mqtt; // the wire, from the station's end
 pub mod station; // what a station makes of the truth
+pub mod record; // what real stations measured
+pub mod replay; // published as if it were a station
+pub mod load; // as many reports as the door takes
 pub mod carrier; // the other side of the phone
 mod tally; // what became of the reports
 pub mod fleet; // all stations at once

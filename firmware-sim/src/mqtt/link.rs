@@ -183,6 +183,9 @@ impl Link {
     /// # Errors
     /// [`LinkError::Io`] or [`LinkError::Slow`].
     pub async fn flush(&mut self) -> Result<(), LinkError> {
+        if self.outbox.is_empty() {
+            return Ok(());
+        }
         let writing = async {
             self.wire.write_all_buf(&mut self.outbox).await?;
             self.wire.flush().await
