@@ -41,7 +41,7 @@ const server = smpp.createServer((session) => {
     session.send(pdu.response({ message_id: id }));
     if (whole !== null) {
       say({ kind: 'sms', id, to: pdu.destination_addr, from: pdu.source_addr, text: whole,
-            data_coding: pdu.data_coding, receipt: pdu.registered_delivery, at: Date.now() });
+            data_coding: pdu.data_coding, receipt: pdu.registered_delivery, at: performance.timeOrigin + performance.now() });
     }
     if (pdu.registered_delivery) {
       const done = `id:${id} sub:001 dlvrd:001 submit date:2603120500 done date:2603120501 stat:DELIVRD err:000 text:`;
