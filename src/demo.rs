@@ -148,12 +148,23 @@ async fn clock(wish: &Wish) -> Result<FastClock, DemoError> {
 }
 
 async fn rising_tide(seed: u64) -> Result<Timestamp, DemoError> {
-    let mut command = command()?;
-    let out = command.arg("demo-start").arg("--seed").arg(seed.to_string()).output().await;
-    let out = out.map_err(|error| simulator(&format!("cannot start the simulator: {error}")))?;
-    let text = String::from_utf8_lossy(&out.stdout);
+    let text = ask(&["demo-start", "--seed", &seed.to_string()]).await?;
     Timestamp::parse_rfc3339(text.trim())
         .map_err(|_| simulator(&format!("the simulator knows no rising tide: `{}`", text.trim())))
+}
+
+/// What the simulator prints.
+async fn ask(words: &[&str]) -> Result<String, DemoError> {
+    let out = command()?.args(words).output().await;
+    let out = out.map_err(|error| simulator(&format!("cannot start the simulator: {error}")))?;
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+/// The stations that the twin knows the water of; the pack may have more.
+async fn twins() -> Result<Vec<String>, DemoError> {
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&ask(&["stations"]).await?)
+        .map_err(|error| simulator(&format!("the simulator's stations do not read: {error}")))?;
+    Ok(rows.iter().filter_map(|row| row["code"].as_str().map(str::to_owned)).collect())
 }
 
 /// Applies the pack and gives every station its key.
@@ -165,7 +176,11 @@ async fn province(dir: &Path, clock: FastClock) -> Result<String, DemoError> {
     let pack: Pack = registry::pack::read(&file)?;
     pack.apply(&registry).await?;
     let mut keys = Vec::new();
+    let twins = twins().await?;
     for station in registry.stations().await? {
+        if !twins.iter().any(|code| code == station.code.as_str()) {
+            continue;
+        }
         let key = fresh_key(&registry, &station.code).await?;
         keys.push(json!({"code": station.code.as_str(), "key": key}));
     }
