@@ -65,7 +65,10 @@ mod tests {
 
     #[test]
     fn only_a_list_of_codes_and_keys_is_taken() {
-        assert_eq!(parse(&br#"[{"code": "xuan-hoa", "key": "k"}] and more"#[..]).unwrap()[0].key, "k");
+        assert_eq!(
+            parse(&br#"[{"code": "xuan-hoa", "key": "k"}] and more"#[..]).unwrap()[0].key,
+            "k"
+        );
         for bad in [
             "",
             "{}",

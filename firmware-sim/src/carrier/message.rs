@@ -168,7 +168,11 @@ impl Assembler {
             && let Some(oldest) = self.order.pop_front()
         {
             self.unfinished.remove(&oldest);
-            tracing::warn!(to = oldest.1, reference = oldest.2, "message given up: parts are missing");
+            tracing::warn!(
+                to = oldest.1,
+                reference = oldest.2,
+                "message given up: parts are missing"
+            );
         }
     }
 }

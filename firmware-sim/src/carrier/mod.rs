@@ -69,9 +69,7 @@ impl Carrier {
         stop: CancellationToken,
     ) {
         let centre = Arc::new(smpp::Centre::new(self.receipt_after, clock, heard.clone()));
-        let mail = accept(self.smtp, "smtp", &stop, |stream| {
-            smtp::serve(stream, heard.clone())
-        });
+        let mail = accept(self.smtp, "smtp", &stop, |stream| smtp::serve(stream, heard.clone()));
         let sms = accept(self.smpp, "smpp", &stop, |stream| {
             let centre = Arc::clone(&centre);
             async move { centre.serve(stream).await }

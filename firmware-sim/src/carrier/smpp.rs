@@ -133,7 +133,12 @@ impl Centre {
         Ok(true)
     }
 
-    async fn submit(&self, session: &mut Session, number: u32, submit: &SubmitSm) -> io::Result<()> {
+    async fn submit(
+        &self,
+        session: &mut Session,
+        number: u32,
+        submit: &SubmitSm,
+    ) -> io::Result<()> {
         let refused = match session.bound {
             Bound::Not | Bound::Receives => Some(CommandStatus::EsmeRinvbndsts),
             _ if RECEIPTS_MAX <= session.owed.len() => Some(CommandStatus::EsmeRthrottled),

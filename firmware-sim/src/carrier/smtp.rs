@@ -91,7 +91,11 @@ impl Session {
             ("PLAIN", true) => Next::SayThenRead("334 "),
             ("LOGIN", _) => {
                 // `Username:` or, where the name came at once, `Password:`, in base64.
-                Next::SayThenRead(if initial.is_empty() { "334 VXNlcm5hbWU6" } else { "334 UGFzc3dvcmQ6" })
+                Next::SayThenRead(if initial.is_empty() {
+                    "334 VXNlcm5hbWU6"
+                } else {
+                    "334 UGFzc3dvcmQ6"
+                })
             }
             _ => Next::Say("504 mechanism not known"),
         }
@@ -109,7 +113,9 @@ impl Session {
     }
 
     fn mail(&mut self, rest: &str) -> Next {
-        let Some(from) = address(rest, "FROM:") else { return Next::Say("501 MAIL FROM:<address>") };
+        let Some(from) = address(rest, "FROM:") else {
+            return Next::Say("501 MAIL FROM:<address>");
+        };
         let size = rest.to_ascii_uppercase().split("SIZE=").nth(1).map(|s| {
             s.split(' ').next().and_then(|n| n.parse::<usize>().ok()).unwrap_or(usize::MAX)
         });
@@ -158,7 +164,8 @@ impl Session {
             self.reset();
             return self.say("552 message too large").await;
         }
-        let email = read(&message, self.from.take().unwrap_or_default(), std::mem::take(&mut self.to));
+        let email =
+            read(&message, self.from.take().unwrap_or_default(), std::mem::take(&mut self.to));
         match heard.send(email).await {
             Ok(()) => self.say("250 taken").await,
             Err(_) => self.say("421 closing").await,

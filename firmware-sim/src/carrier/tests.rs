@@ -87,10 +87,8 @@ async fn pipelined_commands_are_answered_in_order_and_nonsense_costs_nothing() {
 #[tokio::test]
 async fn a_short_message_is_numbered_read_and_its_delivery_reported() {
     let mut open = open().await;
-    let (client, mut events) = rusmppc::ConnectionBuilder::new()
-        .connect(format!("smpp://{}", open.smpp))
-        .await
-        .unwrap();
+    let (client, mut events) =
+        rusmppc::ConnectionBuilder::new().connect(format!("smpp://{}", open.smpp)).await.unwrap();
     client
         .bind_transceiver(
             BindTransceiver::builder()
@@ -140,9 +138,7 @@ async fn a_short_message_is_numbered_read_and_its_delivery_reported() {
 #[tokio::test]
 async fn who_is_not_bound_may_not_submit() {
     let open = open().await;
-    let (client, _events) = rusmppc::ConnectionBuilder::new()
-        .connect(format!("smpp://{}", open.smpp))
-        .await
-        .unwrap();
+    let (client, _events) =
+        rusmppc::ConnectionBuilder::new().connect(format!("smpp://{}", open.smpp)).await.unwrap();
     assert!(client.submit_sm(SubmitSm::default()).await.is_err());
 }

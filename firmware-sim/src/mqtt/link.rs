@@ -227,7 +227,8 @@ impl Link {
             return Err(LinkError::Slow);
         }
         let quiet = half < self.last_sent.elapsed();
-        let deaf = half < self.last_heard.elapsed() && Duration::from_secs(2) < self.last_sent.elapsed();
+        let deaf =
+            half < self.last_heard.elapsed() && Duration::from_secs(2) < self.last_sent.elapsed();
         if quiet || deaf {
             self.version.ping(&mut self.outbox);
             self.flush().await?;

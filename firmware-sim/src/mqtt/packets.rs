@@ -69,8 +69,7 @@ impl Version {
                     clean_start: true,
                     properties: None,
                 };
-                let will =
-                    v5::LastWill::new(will_topic, "offline", QoS5::AtLeastOnce, true, None);
+                let will = v5::LastWill::new(will_topic, "offline", QoS5::AtLeastOnce, true, None);
                 let login = key.map(|key| v5::Login::new(code, key));
                 connect.write(&Some(will), &login, out).map_err(malformed)
             }

@@ -174,8 +174,7 @@ mod tests {
     fn the_same_seed_brings_the_same_faults_and_the_same_values() {
         let xuan_hoa = station("xuan-hoa").unwrap();
         let run = |seed| -> Vec<_> {
-            let (estuary, fate) =
-                (Estuary::tien_giang(seed), Fate::new(seed, "xuan-hoa", ROUGH));
+            let (estuary, fate) = (Estuary::tien_giang(seed), Fate::new(seed, "xuan-hoa", ROUGH));
             minutes(3)
                 .step_by(5)
                 .map(|t| (fate.outage(t), fate.power_cut(t), measure(&estuary, &fate, xuan_hoa, t)))
@@ -207,9 +206,8 @@ mod tests {
     #[test]
     fn with_all_dials_at_zero_nothing_ever_fails() {
         let fate = Fate::new(3, "my-tho", Dials::default());
-        let quiet = |t| {
-            fate.outage(t).is_none() && fate.power_cut(t).is_none() && fate.fault(t).is_none()
-        };
+        let quiet =
+            |t| fate.outage(t).is_none() && fate.power_cut(t).is_none() && fate.fault(t).is_none();
         assert!(minutes(30).all(quiet));
     }
 

@@ -85,7 +85,8 @@ impl Life {
             place,
             fate,
             flash: Flash::new(first_seq, FLASH_REPORTS),
-            due: now.floor(interval) + if now.floor(interval) == now { Duration::ZERO } else { interval },
+            due: now.floor(interval)
+                + if now.floor(interval) == now { Duration::ZERO } else { interval },
             clock_error_ms: 0,
             link: None,
             retry: Backoff::new(fate.seed()),
@@ -120,7 +121,11 @@ impl Life {
         let interval = self.orders.interval;
         let behind = now.since(self.due).as_millis() / interval.as_millis().max(1);
         if u128::from(CATCH_UP_MAX) < behind {
-            tracing::warn!(station = self.place.code, behind, "slept too long: measurements skipped");
+            tracing::warn!(
+                station = self.place.code,
+                behind,
+                "slept too long: measurements skipped"
+            );
             self.due = now.floor(interval);
         }
         while self.due <= now {
@@ -130,7 +135,10 @@ impl Life {
                 self.tally.measured(1);
                 self.tally.dropped(dropped);
                 if dropped > 0 {
-                    tracing::warn!(station = self.place.code, "store full: the oldest report is lost");
+                    tracing::warn!(
+                        station = self.place.code,
+                        "store full: the oldest report is lost"
+                    );
                 }
             }
             self.due = self.due + interval;
