@@ -102,7 +102,7 @@ impl Load {
         let begin = Instant::now();
         let mut sending = JoinSet::new();
         for (code, stream) in open {
-            sending.spawn(Sender::new(&self, code, stream, connections).run());
+            sending.spawn(Sender::new(&self, &code, stream, connections).run());
         }
         let mut latencies = Vec::new();
         while let Some(joined) = sending.join_next().await {
@@ -174,10 +174,9 @@ struct Sender {
 }
 
 impl Sender {
-    fn new(load: &Load, code: String, stream: TcpStream, connections: usize) -> Self {
-        let every = load
-            .rate
-            .map(|rate| Duration::from_secs_f64(connections as f64 / rate.max(1e-3)));
+    fn new(load: &Load, code: &str, stream: TcpStream, connections: usize) -> Self {
+        let every =
+            load.rate.map(|rate| Duration::from_secs_f64(connections as f64 / rate.max(1e-3)));
         Self {
             stream,
             topic: format!("stations/{code}/readings"),

@@ -114,8 +114,7 @@ impl Replay {
         }
         let at = Timestamp::from_millis(report.at.as_millis().saturating_add(self.shift_ms));
         let values = report.values.iter().map(|(c, v)| (ParameterCode::as_str(c), *v)).collect();
-        let json =
-            Json { time: at.to_string(), seq, values, replay: self.pace == Pace::FlatOut };
+        let json = Json { time: at.to_string(), seq, values, replay: self.pace == Pace::FlatOut };
         serde_json::to_vec(&json).expect("finite numbers and texts always fit into JSON")
     }
 }
@@ -173,9 +172,9 @@ impl<P: Fn(u64)> Leg<'_, P> {
     fn wait(&self, index: usize) -> Duration {
         const LOOK: Duration = Duration::from_secs(1);
         match (self.time, self.reports.get(index)) {
-            (Some(time), Some(report)) => time
-                .wait(self.clock.now(), report.at)
-                .clamp(Duration::from_millis(1), LOOK),
+            (Some(time), Some(report)) => {
+                time.wait(self.clock.now(), report.at).clamp(Duration::from_millis(1), LOOK)
+            }
             _ => LOOK,
         }
     }

@@ -12,10 +12,10 @@ pub(super) fn read(text: impl Read) -> Result<Record, RecordError> {
     let header = lines.next().transpose()?.unwrap_or_default();
     let header = fields(header.trim_start_matches('\u{feff}'));
     let column = |column: &'static str| {
-        header.iter().position(|name| name == column).ok_or(RecordError::Column {
-            column,
-            what: "missing".to_owned(),
-        })
+        header
+            .iter()
+            .position(|name| name == column)
+            .ok_or(RecordError::Column { column, what: "missing".to_owned() })
     };
     let (time, parameter, value) = (column("time_utc")?, column("parameter")?, column("value")?);
     let unit = column("unit")?;
@@ -81,7 +81,10 @@ mod tests {
         let head = "time_utc,station,parameter,value,unit,source_flag\n";
         for (text, why) in [
             (String::new(), "column `time_utc`: missing"),
-            (format!("{head}2024-03-11T22:00:00,x,salinity,1,psu,\n"), "line 2: time has no offset"),
+            (
+                format!("{head}2024-03-11T22:00:00,x,salinity,1,psu,\n"),
+                "line 2: time has no offset",
+            ),
             (format!("{head}2024-03-11T22:00:00Z,x,salinity,much,psu,\n"), "line 2: `much`"),
             (format!("{head}2024-03-11T22:00:00Z,x\n"), "line 2: too few fields"),
         ] {

@@ -82,9 +82,9 @@ impl Mapping {
         if let Some((_, _, code, rank)) = KNOWN.iter().find(|k| k.0 == name && k.1 == unit) {
             return Some(Target { code: ParameterCode::new(code).ok()?, rank: *rank });
         }
-        let ours = standard_parameters().into_iter().find(|p| {
-            p.code.as_str() == name && (p.unit == unit || p.ucum == unit)
-        })?;
+        let ours = standard_parameters()
+            .into_iter()
+            .find(|p| p.code.as_str() == name && (p.unit == unit || p.ucum == unit))?;
         Some(Target { code: ours.code, rank: 0 })
     }
 }

@@ -52,9 +52,11 @@ fn millis(column: &ArrayRef) -> Result<Vec<Option<i64>>, RecordError> {
         return Err(unexpected("time_utc", column.data_type()));
     };
     Ok(match unit {
-        TimeUnit::Second => {
-            column.as_primitive::<TimestampSecondType>().iter().map(|t| t.map(|t| t * 1000)).collect()
-        }
+        TimeUnit::Second => column
+            .as_primitive::<TimestampSecondType>()
+            .iter()
+            .map(|t| t.map(|t| t * 1000))
+            .collect(),
         TimeUnit::Millisecond => column.as_primitive::<TimestampMillisecondType>().iter().collect(),
         TimeUnit::Microsecond => column
             .as_primitive::<TimestampMicrosecondType>()

@@ -52,7 +52,7 @@ pub fn sort(
     let mut rows = record.rows.clone();
     // Stable: of two rows of one quantity and time the file's last stays last.
     rows.sort_by_key(|row| row.at);
-    let mut open: Option<(Timestamp, BTreeMap<ParameterCode, (u8, u16, f64)>)> = None;
+    let mut open: Option<Open> = None;
     for row in rows {
         if from.is_some_and(|from| row.at < from) || to.is_some_and(|to| to <= row.at) {
             sorted.outside += 1;
@@ -92,6 +92,7 @@ pub fn sort(
     sorted
 }
 
+/// The report that is being gathered: rank, series and value by our code.
 type Open = (Timestamp, BTreeMap<ParameterCode, (u8, u16, f64)>);
 
 fn close(open: Option<Open>, sorted: &mut Sorted) {
@@ -154,8 +155,7 @@ mod tests {
 
     #[test]
     fn the_real_records_are_accounted_for_row_by_row() {
-        let folder =
-            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
         let samples = [
             ("samples/apadb_sample.csv.gz", "do_sat (%)"),
             ("samples/apaeb_met_sample.csv.gz", "par_total (mmol/m2)"),
