@@ -157,6 +157,20 @@ async fn a_throttled_message_leaves_later_and_once() {
 }
 
 #[tokio::test]
+async fn an_smsc_that_never_answers_is_left_and_called_again() {
+    let (smsc, dir) = (Smsc::start().await, tempfile::tempdir().unwrap());
+    smsc.seen.lock().unwrap().swallow = 1;
+    let mut channels = by_sms(&smsc);
+    channels.sms =
+        channels.sms.map(|sms| SmsConfig { answer_within: Duration::from_millis(300), ..sms });
+    let running = Running_::start(dir.path(), &[BySms], channels);
+    running.consider(7, "05:00 exceed2 8.85").await;
+    running.settled(1).await;
+    running.stop().await;
+    assert_eq!((smsc.taken().len(), smsc.seen.lock().unwrap().binds), (1, 2));
+}
+
+#[tokio::test]
 async fn a_refused_message_is_given_up_with_the_reason() {
     let (smsc, server, dir) =
         (Smsc::start().await, Smtp::start().await, tempfile::tempdir().unwrap());
