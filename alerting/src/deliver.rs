@@ -40,11 +40,11 @@ impl Alerting {
     /// Sends what is due until `stop`, then waits for what is on its way. Ends early only when the ledger cannot be
     /// written any more: then nothing may be sent, because nobody would remember it.
     pub async fn deliver(&self, channels: Channels, stop: CancellationToken) {
-        let mut loop_ = Delivery::new(self.clone(), &channels);
+        let mut delivery = Delivery::new(self.clone(), &channels);
         let hang_up = CancellationToken::new();
-        let tend = loop_.tend(hang_up.clone());
+        let tend = delivery.tend(hang_up.clone());
         let send = async {
-            if let Err(error) = loop_.run(&stop).await {
+            if let Err(error) = delivery.run(&stop).await {
                 tracing::error!(%error, source = ?std::error::Error::source(&error), "delivery stops: the ledger cannot be written");
             }
             hang_up.cancel();
