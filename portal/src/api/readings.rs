@@ -1,0 +1,252 @@
+//! `stations/{code}/readings`: what was measured, as it was or by intervals, a page at a time. Time is the cursor: the
+//! next page begins where this one ended, so a page is the same however often it is asked for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, Uri, header};
+use axum::response::{IntoResponse, Response};
+use domain::{Flag, Parameter, ParameterCode, Station, Timestamp};
+use serde::Serialize;
+
+use super::{Segment, finite, station};
+use crate::nearest::nearest;
+use crate::problem::Problem;
+use crate::query::Pairs;
+use crate::site::Site;
+use crate::view::{Book, Bucket, Point, Wanted};
+
+/// Readings or intervals in one answer, over all its series: about 1 MB of JSON before gzip.
+pub const ROWS_MAX: usize = 10_000;
+
+/// The longest range that is cut into intervals in one answer: what the store reads for it stays bounded.
+const BUCKETS_RANGE_MAX: Duration = Duration::from_secs(3_660 * 86_400);
+
+/// Without `from`, the last day.
+const RANGE_DEFAULT: Duration = Duration::from_secs(86_400);
+
+const KEYS: &[&str] = &["parameter", "from", "to", "every", "points", "flags"];
+
+/// What was asked.
+struct Asked {
+    from: Timestamp,
+    to: Timestamp,
+    every: Option<Duration>,
+    flags: Option<Vec<Flag>>,
+}
+
+#[derive(Serialize)]
+struct Series {
+    station: String,
+    parameter: String,
+    unit: String,
+    readings: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct AllSeries {
+    station: String,
+    series: Vec<Series>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Row {
+    Reading {
+        time: String,
+        value: Option<f64>,
+        flag: u8,
+    },
+    Interval {
+        time: String,
+        min: Option<f64>,
+        max: Option<f64>,
+        mean: Option<f64>,
+        count: u32,
+        flag: u8,
+    },
+}
+
+/// Rows of one series, and where the next page begins if there is more.
+struct Page {
+    rows: Vec<(Timestamp, Row)>,
+    next: Option<Timestamp>,
+}
+
+/// `GET /api/v1/stations/{code}/readings`
+pub(crate) async fn readings(
+    State(site): State<Arc<Site>>,
+    Segment(code): Segment,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let pairs = Pairs::strict(&uri, KEYS)?;
+    let book = site.view.book().await?;
+    let station = station(&book, &code)?;
+    let asked = asked(&pairs, site.now())?;
+    let Some(name) = pairs.get("parameter") else {
+        return all(&site, &book, station, &asked, &pairs).await;
+    };
+    let parameter = parameter(&book, name)?;
+    let page = page(&site, station, &parameter.code, &asked, ROWS_MAX).await?;
+    let next = page.next;
+    let mut response = Json(series(station, parameter, page)).into_response();
+    link(&mut response, station, &asked, &pairs, next);
+    Ok(response)
+}
+
+async fn all(
+    site: &Site,
+    book: &Book,
+    station: &Station,
+    asked: &Asked,
+    pairs: &Pairs,
+) -> Result<Response, Problem> {
+    let known = site.view.parameters(&station.code).await?;
+    let parameters: Vec<&Parameter> =
+        known.iter().filter_map(|code| book.parameter(code.as_str())).collect();
+    let each = (ROWS_MAX / parameters.len().max(1)).max(1);
+    let mut pages = Vec::new();
+    for parameter in parameters {
+        pages.push((parameter, page(site, station, &parameter.code, asked, each).await?));
+    }
+    // All series of a page end together, so that one cursor holds for all.
+    let next = pages.iter().filter_map(|(_, page)| page.next).min();
+    let series = pages.into_iter().map(|(parameter, mut page)| {
+        page.rows.retain(|(at, _)| next.is_none_or(|next| *at < next));
+        series(station, parameter, page)
+    });
+    let said = AllSeries { station: station.code.to_string(), series: series.collect() };
+    let mut response = Json(said).into_response();
+    link(&mut response, station, asked, pairs, next);
+    Ok(response)
+}
+
+fn series(station: &Station, parameter: &Parameter, page: Page) -> Series {
+    Series {
+        station: station.code.to_string(),
+        parameter: parameter.code.to_string(),
+        unit: parameter.unit.clone(),
+        readings: page.rows.into_iter().map(|(_, row)| row).collect(),
+    }
+}
+
+async fn page(
+    site: &Site,
+    station: &Station,
+    parameter: &ParameterCode,
+    asked: &Asked,
+    limit: usize,
+) -> Result<Page, Problem> {
+    let wanted = |to| Wanted {
+        station: station.code.clone(),
+        parameter: parameter.clone(),
+        from: asked.from,
+        to,
+    };
+    match asked.every {
+        None => {
+            let points = site.view.points(wanted(asked.to), limit + 1).await?;
+            let next = points.get(limit).map(|point| point.taken_at);
+            let kept = points.into_iter().take(limit).filter(|point| asked.keeps(point.flag));
+            Ok(Page { rows: kept.map(|point| (point.taken_at, reading(&point))).collect(), next })
+        }
+        Some(every) => {
+            let span = every.saturating_mul(u32::try_from(limit).unwrap_or(u32::MAX));
+            let end = (asked.from.floor(every) + span).min(asked.to);
+            let buckets = site.view.buckets(wanted(end), every).await?;
+            let kept = buckets.into_iter().filter(|bucket| asked.keeps(bucket.flag));
+            let rows = kept.map(|bucket| (bucket.start, interval(&bucket))).collect();
+            Ok(Page { rows, next: (end < asked.to).then_some(end) })
+        }
+    }
+}
+
+impl Asked {
+    fn keeps(&self, flag: Flag) -> bool {
+        self.flags.as_ref().is_none_or(|flags| flags.contains(&flag))
+    }
+}
+
+fn asked(pairs: &Pairs, now: Timestamp) -> Result<Asked, Problem> {
+    let newest = now + Duration::from_millis(1);
+    let to = pairs.time("to")?.unwrap_or(newest);
+    let from = pairs.time("from")?.unwrap_or(to - RANGE_DEFAULT);
+    if to <= from {
+        return Err(Problem::bad_query(format!("`from` {from} is not before `to` {to}")));
+    }
+    let every = pairs.duration("every")?;
+    let points = pairs.count("points", 1, u32::try_from(ROWS_MAX).unwrap_or(u32::MAX))?;
+    if every.is_some() && points.is_some() {
+        let detail = "`every` and `points` both choose the interval; give one of them";
+        return Err(Problem::bad_query(detail));
+    }
+    let every = every.or_else(|| points.map(|points| interval_for(to.since(from), points)));
+    if every.is_some() && BUCKETS_RANGE_MAX < to.since(from) {
+        let days = BUCKETS_RANGE_MAX.as_secs() / 86_400;
+        return Err(Problem::bad_query(format!("a range by intervals is at most {days} days")));
+    }
+    Ok(Asked { from, to, every, flags: pairs.flags("flags")? })
+}
+
+/// The shortest whole number of seconds by which `range` makes at most `points` intervals, wherever they begin.
+fn interval_for(range: Duration, points: u32) -> Duration {
+    let cut = u64::from(points.saturating_sub(1).max(1));
+    Duration::from_secs(range.as_secs().div_ceil(cut).max(1))
+}
+
+fn parameter<'a>(book: &'a Book, name: &str) -> Result<&'a Parameter, Problem> {
+    book.parameter(name).ok_or_else(|| {
+        let known = book.parameters.iter().map(|parameter| parameter.code.as_str());
+        let hint = nearest(name, known).map(|near| format!("; did you mean `{near}`?"));
+        let name: String = name.chars().take(40).collect();
+        let hint = hint.unwrap_or_default();
+        Problem::bad_query(format!("`parameter`: there is no parameter `{name}`{hint}"))
+    })
+}
+
+fn reading(point: &Point) -> Row {
+    Row::Reading {
+        time: point.taken_at.to_string(),
+        value: finite(point.value),
+        flag: point.flag.number(),
+    }
+}
+
+fn interval(bucket: &Bucket) -> Row {
+    Row::Interval {
+        time: bucket.start.to_string(),
+        min: finite(bucket.min),
+        max: finite(bucket.max),
+        mean: finite(bucket.mean),
+        count: bucket.count,
+        flag: bucket.flag.number(),
+    }
+}
+
+/// Tells where the next page is. Every part of the address is a code, a number or a time of ours.
+fn link(
+    response: &mut Response,
+    station: &Station,
+    asked: &Asked,
+    pairs: &Pairs,
+    next: Option<Timestamp>,
+) {
+    let Some(next) = next else { return };
+    let mut query = format!("from={next}&to={}", asked.to);
+    if let Some(every) = asked.every {
+        query += &format!("&every={}s", every.as_secs());
+    }
+    if let Some(parameter) = pairs.get("parameter") {
+        query += &format!("&parameter={parameter}");
+    }
+    if let Some(flags) = &asked.flags {
+        let flags: Vec<String> = flags.iter().map(|flag| flag.number().to_string()).collect();
+        query += &format!("&flags={}", flags.join(","));
+    }
+    let link = format!("</api/v1/stations/{}/readings?{query}>; rel=\"next\"", station.code);
+    if let Ok(link) = HeaderValue::from_str(&link) {
+        response.headers_mut().insert(header::LINK, link);
+    }
+}

@@ -1,0 +1,107 @@
+//! `stations`, `stations/{code}`: where it is measured.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+use domain::Station;
+use serde::Serialize;
+
+use super::{Segment, station};
+use crate::problem::Problem;
+use crate::query::Pairs;
+use crate::site::Site;
+use crate::view::Book;
+use crate::words::Lang;
+
+#[derive(Serialize)]
+pub(crate) struct StationSaid {
+    code: String,
+    name: String,
+    lat: Option<f64>,
+    lon: Option<f64>,
+    river: Option<String>,
+    river_name: Option<String>,
+    km_from_mouth: Option<f64>,
+    interval_s: u64,
+}
+
+#[derive(Serialize)]
+pub(crate) struct StationWhole {
+    #[serde(flatten)]
+    station: StationSaid,
+    parameters: Vec<ParameterSaid>,
+}
+
+#[derive(Serialize)]
+struct ParameterSaid {
+    code: String,
+    unit: String,
+    ucum: String,
+    name: String,
+    name_en: String,
+    limits: Vec<LimitSaid>,
+}
+
+#[derive(Serialize)]
+struct LimitSaid {
+    limit: f64,
+    level: u16,
+    rule: String,
+}
+
+impl StationSaid {
+    fn new(station: &Station, book: &Book) -> Self {
+        Self {
+            code: station.code.to_string(),
+            name: station.name.clone(),
+            lat: station.place.map(|place| place.lat),
+            lon: station.place.map(|place| place.lon),
+            river: station.river.clone(),
+            river_name: station
+                .river
+                .as_deref()
+                .map(|code| book.river_name(code, Lang::Vi).to_owned()),
+            km_from_mouth: station.km_from_mouth,
+            interval_s: station.interval.as_secs(),
+        }
+    }
+}
+
+/// `GET /api/v1/stations`
+pub(crate) async fn list(
+    State(site): State<Arc<Site>>,
+    uri: Uri,
+) -> Result<Json<Vec<StationSaid>>, Problem> {
+    Pairs::strict(&uri, &[])?;
+    let book = site.view.book().await?;
+    Ok(Json(book.stations.iter().map(|station| StationSaid::new(station, &book)).collect()))
+}
+
+/// `GET /api/v1/stations/{code}`
+pub(crate) async fn one(
+    State(site): State<Arc<Site>>,
+    Segment(code): Segment,
+    uri: Uri,
+) -> Result<Json<StationWhole>, Problem> {
+    Pairs::strict(&uri, &[])?;
+    let book = site.view.book().await?;
+    let station = station(&book, &code)?;
+    let known = site.view.parameters(&station.code).await?;
+    let parameters = known.iter().filter_map(|code| book.parameter(code.as_str()));
+    let said = parameters.map(|parameter| ParameterSaid {
+        code: parameter.code.to_string(),
+        unit: parameter.unit.clone(),
+        ucum: parameter.ucum.clone(),
+        name: parameter.name_vi.clone(),
+        name_en: parameter.name_en.clone(),
+        limits: book
+            .limits(&station.code, &parameter.code)
+            .into_iter()
+            .map(|l| LimitSaid { limit: l.limit, level: u16::from(l.level) + 1, rule: l.rule })
+            .collect(),
+    });
+    let parameters = said.collect();
+    Ok(Json(StationWhole { station: StationSaid::new(station, &book), parameters }))
+}
