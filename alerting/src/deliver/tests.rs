@@ -13,19 +13,19 @@ use crate::testing::{Running, alerting, smsc::Smsc, smtp::Smtp, until, verdict};
 use crate::{NoticeState, NoticeView};
 
 /// A delivery that runs, and how to end it.
-struct Running_ {
+struct Delivering {
     alerting: Alerting,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl Running_ {
+impl Delivering {
     #[expect(clippy::disallowed_methods, reason = "the test waits for the task's end itself")]
     fn start(dir: &std::path::Path, on: &[ChannelKind], channels: Channels) -> Self {
         let alerting = alerting(dir, Running::new(), on);
         let stop = CancellationToken::new();
-        let (delivering, token) = (alerting.clone(), stop.clone());
-        let task = tokio::spawn(async move { delivering.deliver(channels, token).await });
+        let (to_run, token) = (alerting.clone(), stop.clone());
+        let task = tokio::spawn(async move { to_run.deliver(channels, token).await });
         Self { alerting, stop, task }
     }
 
@@ -65,7 +65,7 @@ async fn an_alert_rings_and_mails_once_and_a_restart_does_not_repeat_it() {
     let (smsc, server, dir) =
         (Smsc::start().await, Smtp::start().await, tempfile::tempdir().unwrap());
     for _ in 0..3 {
-        let running = Running_::start(dir.path(), &[BySms, ByEmail], both(&smsc, &server));
+        let running = Delivering::start(dir.path(), &[BySms, ByEmail], both(&smsc, &server));
         running.consider(7, "05:00 exceed2 8.85").await;
         running.settled(2).await;
         running.stop().await;
@@ -83,7 +83,7 @@ async fn an_alert_rings_and_mails_once_and_a_restart_does_not_repeat_it() {
 async fn an_alert_of_the_past_goes_by_email_only() {
     let (smsc, server, dir) =
         (Smsc::start().await, Smtp::start().await, tempfile::tempdir().unwrap());
-    let running = Running_::start(dir.path(), &[BySms, ByEmail], both(&smsc, &server));
+    let running = Delivering::start(dir.path(), &[BySms, ByEmail], both(&smsc, &server));
     running.consider(7, "03:00 backlog1 2.5").await;
     running.settled(1).await;
     running.stop().await;
@@ -97,7 +97,7 @@ async fn an_smsc_that_is_away_is_waited_for_and_told_once() {
     let smsc = Smsc::start().await;
     let (channels, port, seen) = (by_sms(&smsc), smsc.port, Arc::clone(&smsc.seen));
     smsc.stop().await;
-    let running = Running_::start(dir.path(), &[BySms], channels);
+    let running = Delivering::start(dir.path(), &[BySms], channels);
     running.consider(7, "05:00 exceed2 8.85").await;
     until(&running.alerting, |notices| {
         notices.iter().any(|view| matches!(view.state, NoticeState::Waiting { attempts: 1.., .. }))
@@ -114,7 +114,7 @@ async fn an_smsc_that_hangs_up_between_two_alerts_is_called_again() {
     let dir = tempfile::tempdir().unwrap();
     let smsc = Smsc::start().await;
     let (port, seen) = (smsc.port, Arc::clone(&smsc.seen));
-    let running = Running_::start(dir.path(), &[BySms], by_sms(&smsc));
+    let running = Delivering::start(dir.path(), &[BySms], by_sms(&smsc));
     running.consider(7, "05:00 exceed1 2.5").await;
     running.settled(1).await;
     smsc.stop().await;
@@ -132,7 +132,7 @@ async fn a_mail_server_that_is_away_is_waited_for_and_told_once() {
     let server = Smtp::start().await;
     let (channels, port, seen) = (by_email(&server), server.port, Arc::clone(&server.seen));
     server.stop().await;
-    let running = Running_::start(dir.path(), &[ByEmail], channels);
+    let running = Delivering::start(dir.path(), &[ByEmail], channels);
     running.consider(7, "05:00 exceed2 8.85").await;
     until(&running.alerting, |notices| {
         notices.iter().any(|view| matches!(view.state, NoticeState::Waiting { attempts: 1.., .. }))
@@ -149,11 +149,25 @@ async fn a_throttled_message_leaves_later_and_once() {
     let (smsc, dir) = (Smsc::start().await, tempfile::tempdir().unwrap());
     smsc.answer(CommandStatus::EsmeRthrottled);
     smsc.answer(CommandStatus::EsmeRmsgqful);
-    let running = Running_::start(dir.path(), &[BySms], by_sms(&smsc));
+    let running = Delivering::start(dir.path(), &[BySms], by_sms(&smsc));
     running.consider(7, "05:00 exceed2 8.85").await;
     running.settled(1).await;
     running.stop().await;
     assert_eq!(smsc.taken().len(), 1);
+}
+
+#[tokio::test]
+async fn an_smsc_that_never_answers_is_left_and_called_again() {
+    let (smsc, dir) = (Smsc::start().await, tempfile::tempdir().unwrap());
+    smsc.seen.lock().unwrap().swallow = 1;
+    let mut channels = by_sms(&smsc);
+    channels.sms =
+        channels.sms.map(|sms| SmsConfig { answer_within: Duration::from_millis(300), ..sms });
+    let running = Delivering::start(dir.path(), &[BySms], channels);
+    running.consider(7, "05:00 exceed2 8.85").await;
+    running.settled(1).await;
+    running.stop().await;
+    assert_eq!((smsc.taken().len(), smsc.seen.lock().unwrap().binds), (1, 2));
 }
 
 #[tokio::test]
@@ -162,7 +176,7 @@ async fn a_refused_message_is_given_up_with_the_reason() {
         (Smsc::start().await, Smtp::start().await, tempfile::tempdir().unwrap());
     smsc.answer(CommandStatus::EsmeRinvdstadr);
     server.answer("550 5.1.1 no such user");
-    let running = Running_::start(dir.path(), &[BySms, ByEmail], both(&smsc, &server));
+    let running = Delivering::start(dir.path(), &[BySms, ByEmail], both(&smsc, &server));
     running.consider(7, "05:00 exceed2 8.85").await;
     running.settled(2).await;
     for view in running.alerting.notices(2) {
@@ -176,7 +190,7 @@ async fn a_refused_message_is_given_up_with_the_reason() {
 #[tokio::test]
 async fn a_receipt_is_recorded_and_then_answered() {
     let (smsc, dir) = (Smsc::start().await, tempfile::tempdir().unwrap());
-    let running = Running_::start(dir.path(), &[BySms], by_sms(&smsc));
+    let running = Delivering::start(dir.path(), &[BySms], by_sms(&smsc));
     running.consider(7, "05:00 exceed1 2.5").await;
     running.settled(1).await;
     running.consider(8, "05:10 exceed2 4.5").await;
@@ -199,7 +213,7 @@ async fn a_receipt_is_recorded_and_then_answered() {
 async fn an_all_clear_does_not_overtake_its_alarm() {
     let (smsc, dir) = (Smsc::start().await, tempfile::tempdir().unwrap());
     smsc.answer(CommandStatus::EsmeRsyserr);
-    let running = Running_::start(dir.path(), &[BySms], by_sms(&smsc));
+    let running = Delivering::start(dir.path(), &[BySms], by_sms(&smsc));
     running.consider(7, "05:00 exceed2 8.85").await;
     running.consider(8, "06:00 safe 0.1").await;
     running.settled(2).await;
@@ -215,14 +229,14 @@ async fn a_wrong_password_loses_nothing() {
     wrong.sms = wrong
         .sms
         .map(|sms| SmsConfig { password: crate::channels::Secret::new("wrong".to_owned()), ..sms });
-    let running = Running_::start(dir.path(), &[BySms], wrong);
+    let running = Delivering::start(dir.path(), &[BySms], wrong);
     running.consider(7, "05:00 exceed2 8.85").await;
     until(&running.alerting, |notices| {
         notices.iter().any(|view| matches!(view.state, NoticeState::Waiting { attempts: 1.., .. }))
     })
     .await;
     running.stop().await;
-    let mended = Running_::start(dir.path(), &[BySms], by_sms(&smsc));
+    let mended = Delivering::start(dir.path(), &[BySms], by_sms(&smsc));
     mended.settled(1).await;
     mended.stop().await;
     assert_eq!(smsc.taken().len(), 1);
@@ -231,12 +245,12 @@ async fn a_wrong_password_loses_nothing() {
 #[tokio::test]
 async fn a_channel_that_is_not_configured_keeps_its_notices() {
     let (server, dir) = (Smtp::start().await, tempfile::tempdir().unwrap());
-    let running = Running_::start(dir.path(), &[BySms, ByEmail], by_email(&server));
+    let running = Delivering::start(dir.path(), &[BySms, ByEmail], by_email(&server));
     running.consider(7, "05:00 exceed2 8.85").await;
     running.settled(1).await;
     running.stop().await;
     let smsc = Smsc::start().await;
-    let configured = Running_::start(dir.path(), &[BySms, ByEmail], both(&smsc, &server));
+    let configured = Delivering::start(dir.path(), &[BySms, ByEmail], both(&smsc, &server));
     configured.settled(2).await;
     configured.stop().await;
     assert_eq!((smsc.taken().len(), server.mails().len()), (1, 1));
@@ -245,7 +259,7 @@ async fn a_channel_that_is_not_configured_keeps_its_notices() {
 #[tokio::test]
 async fn five_hundred_messages_leave_through_a_window_of_ten_each_once() {
     let (smsc, dir) = (Smsc::start().await, tempfile::tempdir().unwrap());
-    let running = Running_::start(dir.path(), &[], by_sms(&smsc));
+    let running = Delivering::start(dir.path(), &[], by_sms(&smsc));
     let mut many = crate::testing::roster(&[]);
     many.people = (0..500)
         .map(|n| {
@@ -271,7 +285,7 @@ async fn five_hundred_messages_leave_through_a_window_of_ten_each_once() {
 #[tokio::test]
 async fn the_first_message_leaves_within_milliseconds_of_the_decision() {
     let (smsc, dir) = (Smsc::start().await, tempfile::tempdir().unwrap());
-    let running = Running_::start(dir.path(), &[BySms], by_sms(&smsc));
+    let running = Delivering::start(dir.path(), &[BySms], by_sms(&smsc));
     running.consider(1, "05:00 exceed0 1.5").await;
     running.settled(1).await;
     let mut took = Vec::new();

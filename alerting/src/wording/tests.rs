@@ -54,7 +54,7 @@ fn worded(kind: EventKind, language: Language, channel: ChannelKind) -> Worded {
     word(&what, &person("ba-tu", language), channel)
 }
 
-fn check(language: Language, wanted: Expect) {
+fn check(language: Language, wanted: &Expect) {
     let lines = KINDS.map(|(kind, _)| worded(kind, language, ChannelKind::Sms).body);
     wanted.assert_eq(&lines.join("\n"));
 }
@@ -63,7 +63,7 @@ fn check(language: Language, wanted: Expect) {
 fn sms_with_marks() {
     check(
         Language::Vietnamese,
-        expect![[r#"
+        &expect![[r#"
         CẢNH BÁO MẶN: Cống Xuân Hòa 05:00 12/03 đo 8,85 g/l, vượt ngưỡng 4 g/l. KHÔNG lấy nước. Tin 2N9C
         MẶN TĂNG: Cống Xuân Hòa 05:00 12/03 đo 8,85 g/l, vượt ngưỡng 4 g/l. KHÔNG lấy nước. Tin 2N9C
         MẶN GIẢM: Cống Xuân Hòa 05:00 12/03 đo 8,85 g/l, vẫn trên ngưỡng 4 g/l. KHÔNG lấy nước. Tin 2N9C
@@ -78,7 +78,7 @@ fn sms_with_marks() {
 fn sms_without_marks() {
     check(
         Language::VietnameseUnmarked,
-        expect![[r#"
+        &expect![[r#"
         CANH BAO MAN: Cong Xuan Hoa 05:00 12/03 do 8,85 g/l, vuot nguong 4 g/l. KHONG lay nuoc. Tin 2N9C
         MAN TANG: Cong Xuan Hoa 05:00 12/03 do 8,85 g/l, vuot nguong 4 g/l. KHONG lay nuoc. Tin 2N9C
         MAN GIAM: Cong Xuan Hoa 05:00 12/03 do 8,85 g/l, van tren nguong 4 g/l. KHONG lay nuoc. Tin 2N9C
@@ -93,7 +93,7 @@ fn sms_without_marks() {
 fn sms_in_english() {
     check(
         Language::English,
-        expect![[r#"
+        &expect![[r#"
         SALINITY ALERT: Cong Xuan Hoa 05:00 12/03 reads 8.85 g/L, over 4 g/L. DO NOT take in water. Ref 2N9C
         SALINITY RISING: Cong Xuan Hoa 05:00 12/03 reads 8.85 g/L, over 4 g/L. DO NOT take in water. Ref 2N9C
         SALINITY FALLING: Cong Xuan Hoa 05:00 12/03 reads 8.85 g/L, still over 4 g/L. DO NOT take in water. Ref 2N9C

@@ -60,6 +60,8 @@ pub struct SmsConfig {
     pub window: usize,
     /// A line that is quiet for so long is asked whether it lives (`enquire_link`).
     pub enquire_every: Duration,
+    /// The answer to one request, bind and submit alike; without it the connection counts as dead.
+    pub answer_within: Duration,
     /// The longest pause between two attempts to connect.
     pub reconnect_longest: Duration,
 }
@@ -88,6 +90,7 @@ impl SmsConfig {
             concatenation: Concatenation::Udh,
             window: WINDOW,
             enquire_every: Duration::from_secs(30),
+            answer_within: Duration::from_secs(10),
             reconnect_longest: Duration::from_secs(30),
         };
         for (option, value) in parts.options {

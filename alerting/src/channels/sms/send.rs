@@ -14,7 +14,7 @@ use rusmppc::error::Error;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::link::{ANSWER_TIMEOUT, Bound, Handled, Link, c_string};
+use super::link::{Bound, Handled, Link, c_string};
 use super::receipt::Receipt;
 use super::segments::{Alphabet, segments};
 use super::{Concatenation, SmsConfig, Source};
@@ -24,8 +24,9 @@ use crate::channels::{Accepted, NotSent, Setback};
 /// country, twice over.
 const LINK_WAIT: Duration = Duration::from_secs(3);
 
-/// One part, from our queue to the SMSC's answer. A second more than the answer itself may take, for writing.
-const SUBMIT_TIMEOUT: Duration = Duration::from_secs(11);
+/// One part, from our queue to the SMSC's answer: a second more than the answer itself may take, for writing into a
+/// socket that the other side may have stopped reading.
+const WRITING: Duration = Duration::from_secs(1);
 
 /// esm_class of an ordinary message, and of one that begins with a user data header (SMPP 3.4 §5.2.12). Written as
 /// numbers because `EsmClass::default()` of rusmpp 0.4 is 0x08, a delivery acknowledgement.
@@ -80,7 +81,7 @@ impl Sms {
 }
 
 async fn submit(bound: &Bound, part: SubmitSm) -> Result<String, NotSent> {
-    match timeout(SUBMIT_TIMEOUT, bound.client.submit_sm(part)).await {
+    match timeout(bound.answer_within + WRITING, bound.client.submit_sm(part)).await {
         Ok(Ok(answer)) => Ok(answer.message_id().as_str().to_owned()),
         Ok(Err(Error::UnexpectedResponse { response })) => Err(refused(response.status())),
         Ok(Err(Error::Encode(why))) => {
@@ -93,7 +94,10 @@ async fn submit(bound: &Bound, part: SubmitSm) -> Result<String, NotSent> {
         }
         Err(_) => {
             bound.dead.cancel();
-            Err(NotSent::later(Setback::Away, format!("no answer within {ANSWER_TIMEOUT:?}")))
+            Err(NotSent::later(
+                Setback::Away,
+                format!("no answer within {:?}", bound.answer_within),
+            ))
         }
     }
 }

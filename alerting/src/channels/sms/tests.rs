@@ -172,3 +172,37 @@ async fn a_probe_says_whether_we_are_let_in() {
     let away = SmsConfig::parse("smpp://a:b@127.0.0.1:1").unwrap();
     assert!(matches!(probe(&away).await, Err(LinkError::Connect(_))));
 }
+
+/// A log in memory.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn even_at_trace_level_no_password_is_logged() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let smsc = Smsc::start().await;
+    tracing::info!("it is written");
+    probe(&SmsConfig::parse(&smsc.url()).unwrap()).await.unwrap();
+    let wrong = smsc.url().replace("secret", "secret2");
+    probe(&SmsConfig::parse(&wrong).unwrap()).await.unwrap_err();
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("it is written"));
+    assert!(!log.contains("secret"), "{log}");
+}
