@@ -319,6 +319,15 @@ impl Rows {
         rows().ok_or_else(|| "a column has another type than version 1 says".to_owned())
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        let fixed: [&dyn Array; 4] = [&self.station, &self.taken, &self.received, &self.position];
+        let pair = |(values, flags): &(Float64Array, UInt8Array)| {
+            values.get_array_memory_size() + flags.get_array_memory_size()
+        };
+        fixed.iter().map(|array| array.get_array_memory_size()).sum::<usize>()
+            + self.pairs.iter().map(pair).sum::<usize>()
+    }
+
     /// The rows of one station, as first and one past the last.
     pub(crate) fn run(&self, station: &str) -> (usize, usize) {
         let first = self.first(|code| code < station);

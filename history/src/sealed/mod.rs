@@ -28,6 +28,9 @@
 //! checksum of every column chunk in hexadecimal, eight digits each, row group by row group. A reader that meets
 //! another version says so and reads the rest; a reader of version 1 ignores metadata keys that it does not know.
 //!
+//! # `history/lock`
+//! Empty; locked by the process that has the folder open.
+//!
 //! # `history/manifest`
 //! Text, replaced as a whole: written beside itself, synced, renamed. One line each, fields parted by a space:
 //! ```text
@@ -45,7 +48,7 @@ mod file; // reading one sealed file, with every byte checked
 mod manifest; // which files count
 mod write; // writing one
 
-pub(crate) use file::{Footer, Scan, SealedFile};
+pub(crate) use file::{Footer, Rows, Scan, SealedFile};
 pub(crate) use manifest::{
     FILE as MANIFEST, Manifest, series_lines, sync_dir, write as write_manifest,
 };
