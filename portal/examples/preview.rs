@@ -12,7 +12,7 @@ use portal::view::{Book, Course, River};
 use registry::RiverKind;
 use tokio_util::sync::CancellationToken;
 
-#[path = "../tests/fixture/mod.rs"]
+#[path = "../tests/portal/fixture.rs"]
 mod fixture;
 
 #[tokio::main]

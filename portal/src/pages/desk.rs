@@ -1,5 +1,5 @@
 //! `/desk`: for those on duty. Open alerts with everything that happened to them, who was told what and when, and an
-//! answer. It works without script: the page asks again every half minute.
+//! answer. It works without script: the page asks again by itself.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,6 +21,9 @@ use crate::site::Site;
 use crate::state::State;
 use crate::view::{Book, Delivery, Role, Told};
 use crate::words::Lang;
+
+/// Seconds after which the page asks again: long enough to write a note, which asking again throws away.
+const DESK_REFRESH_S: u32 = 120;
 
 /// Alerts that are not cleared, on one page.
 const OPEN_MAX: usize = 50;
@@ -106,7 +109,7 @@ async fn page(site: &Site, lang: Lang, signed: &Signed) -> Result<Markup, Proble
             }
         }
     };
-    Ok(Page::new(site, lang, title, "/desk").refresh(30).show(&body))
+    Ok(Page::new(site, lang, title, "/desk").refresh(DESK_REFRESH_S).show(&body))
 }
 
 struct Desk<'a> {
@@ -227,7 +230,7 @@ pub(crate) fn delivery(delivery: &Delivery, lang: Lang, now: Timestamp) -> Marku
             @if let Some(error) = last_error { small { " " (error) } }
         },
         Delivery::HandedOver { at } => html! {
-            span.way.handed { "✓ " (lang.say("đã chuyển cho nhà mạng", "handed over")) } " " small { (lang.clock(*at, now)) }
+            span.way.handed { "✓ " (lang.say("đã chuyển đi", "handed over")) } " " small { (lang.clock(*at, now)) }
         },
         Delivery::Delivered { at } => html! {
             span.way.delivered { "✓✓ " (lang.say("đã tới máy", "delivered")) } " " small { (lang.clock(*at, now)) }

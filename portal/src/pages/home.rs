@@ -20,7 +20,7 @@ use crate::view::{Book, Latest, Standing};
 use crate::words::Lang;
 
 /// Stations on the first page: with more it would pass 50 kB. `?all=1` shows every one.
-const STATIONS_MAX: usize = 80;
+const STATIONS_MAX: usize = 40;
 
 /// Warnings told one by one; the rest are counted.
 const WARNINGS_MAX: usize = 12;

@@ -239,7 +239,7 @@ fn names<'a>(
                 let wet = lines.iter().flat_map(|(_, line)| line.windows(2));
                 let wet =
                     wet.filter(|w| steps(w[0], w[1]).iter().any(|&p| place.area.holds(p))).count();
-                (place.cost + 40.0 * crossed as f64 + 6.0 * wet.min(4) as f64, place)
+                (place.cost + 300.0 * crossed as f64 + 6.0 * wet.min(4) as f64, place)
             })
             .min_by(|a, b| a.0.total_cmp(&b.0));
         let Some((_, place)) = best else { continue };

@@ -47,6 +47,9 @@ pub(crate) async fn station(
     answer(&site, lang, page(&site, lang, &code, &uri).await)
 }
 
+/// A value of the table and how far it can be trusted.
+type Cell = (Option<f64>, Flag);
+
 /// Everything that the page is about.
 struct Here<'a> {
     site: &'a Site,
@@ -227,7 +230,7 @@ impl<'a> Here<'a> {
         let columns: Vec<&Parameter> = known.iter().copied().take(COLUMNS_MAX).collect();
         let span = self.station.interval.saturating_mul(2 * u32::try_from(ROWS_MAX).unwrap_or(1));
         let from = self.now - span.max(Duration::from_secs(6 * 3_600));
-        let mut rows: BTreeMap<Timestamp, Vec<Option<(Option<f64>, Flag)>>> = BTreeMap::new();
+        let mut rows: BTreeMap<Timestamp, Vec<Option<Cell>>> = BTreeMap::new();
         for (n, parameter) in columns.iter().enumerate() {
             for point in self.site.view.points(self.wanted(parameter, from), DOTS_MAX).await? {
                 let row = rows.entry(point.taken_at).or_insert_with(|| vec![None; columns.len()]);
@@ -240,7 +243,7 @@ impl<'a> Here<'a> {
     fn rows(
         &self,
         columns: &[&Parameter],
-        rows: &BTreeMap<Timestamp, Vec<Option<(Option<f64>, Flag)>>>,
+        rows: &BTreeMap<Timestamp, Vec<Option<Cell>>>,
     ) -> Markup {
         let lang = self.lang;
         html! {
@@ -270,7 +273,7 @@ impl<'a> Here<'a> {
     }
 }
 
-fn cell_of(cell: Option<(Option<f64>, Flag)>, parameter: &Parameter, lang: Lang) -> Markup {
+fn cell_of(cell: Option<Cell>, parameter: &Parameter, lang: Lang) -> Markup {
     match cell {
         None => html! {},
         Some((None, flag)) => html! { small.doubt { (lang.flag(flag)) } },

@@ -1,0 +1,170 @@
+//! The API for machines: shapes of the design, and every error as problem JSON.
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::Value;
+
+use crate::ask::Asked;
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn stations_are_listed_and_told_one_by_one() {
+    let ask = Asked::province();
+    let all = ask.get("/api/v1/stations").await.json();
+    assert_eq!(all.as_array().unwrap().len(), 6);
+    let one = ask.get("/api/v1/stations/xuan-hoa").await.json();
+    assert_eq!(one["name"], "Xuân Hòa");
+    assert_eq!(one["km_from_mouth"], 42.0);
+    assert_eq!(one["interval_s"], 900);
+    let salinity = one["parameters"].as_array().unwrap().iter().find(|p| p["code"] == "salinity");
+    assert_eq!(salinity.unwrap()["limits"][0]["limit"], 1.0);
+}
+
+#[tokio::test]
+async fn readings_have_the_shape_of_the_design() {
+    let ask = Asked::province();
+    let one = ask.get("/api/v1/stations/xuan-hoa/readings?parameter=salinity").await.json();
+    assert_eq!(keys(&one), ["parameter", "readings", "station", "unit"]);
+    assert_eq!(one["unit"], "g/L");
+    let first = &one["readings"][0];
+    assert_eq!(keys(first), ["flag", "time", "value"]);
+    let time = first["time"].as_str().unwrap();
+    assert!(time.len() == 24 && time.ends_with('Z'), "{time}");
+    let all = ask.get("/api/v1/stations/xuan-hoa/readings").await.json();
+    assert_eq!(keys(&all), ["series", "station"]);
+    assert_eq!(all["series"].as_array().unwrap().len(), 5);
+    let buckets = "/api/v1/stations/xuan-hoa/readings?parameter=salinity&every=1h";
+    let buckets = ask.get(buckets).await.json();
+    let bucket = &buckets["readings"][0];
+    assert_eq!(keys(bucket), ["count", "flag", "max", "mean", "min", "time"]);
+}
+
+#[tokio::test]
+async fn readings_are_chosen_by_time_points_and_flag() {
+    let ask = Asked::province();
+    let path = "/api/v1/stations/xuan-hoa/readings?parameter=salinity";
+    let rows = async |query: &str| {
+        let answer = ask.get(&format!("{path}{query}")).await;
+        answer.json()["readings"].as_array().map(Vec::len).unwrap()
+    };
+    assert_eq!(rows("&from=2026-03-12T10:00:00Z&to=2026-03-12T11:00:00Z").await, 4);
+    let two_days = "&from=2026-03-10T12:00:00Z";
+    assert_eq!(rows(&format!("{two_days}&flags=4")).await, 1);
+    assert_eq!(rows(&format!("{two_days}&flags=3,4")).await, 3);
+    assert!(rows(&format!("{two_days}&points=20")).await <= 20);
+    assert_eq!(rows("&from=1990-01-01T00:00:00Z&to=1990-01-02T00:00:00Z").await, 0);
+}
+
+#[tokio::test]
+async fn a_long_answer_comes_in_pages_that_join() {
+    let ask = Asked::province();
+    let query = "parameter=salinity&from=2026-03-10T12:00:00Z&to=2026-03-12T13:00:00Z&every=10s";
+    let mut path = format!("/api/v1/stations/xuan-hoa/readings?{query}");
+    let mut times = Vec::new();
+    for _ in 0..10 {
+        let page = ask.get(&path).await;
+        assert_eq!(page.status, 200, "{}", page.text);
+        let rows = page.json()["readings"].as_array().unwrap().clone();
+        times.extend(rows.iter().map(|row| row["time"].as_str().unwrap().to_owned()));
+        let Some(link) = page.headers.get("link") else { break };
+        let link = link.to_str().unwrap();
+        assert!(link.ends_with("rel=\"next\""), "{link}");
+        path = link[1..].split('>').next().unwrap().to_owned();
+    }
+    assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "sorted, nothing twice");
+    assert_eq!(times.len(), 184, "every reading of the range");
+}
+
+#[tokio::test]
+async fn latest_warnings_and_alerts_have_their_shapes() {
+    let ask = Asked::province();
+    let latest = ask.get("/api/v1/latest").await;
+    let row = &latest.json()[0];
+    assert_eq!(keys(row), ["age_s", "flag", "parameter", "station", "time", "unit", "value"]);
+    let warnings = ask.get("/api/v1/warnings").await.json();
+    let of = |code: &str| {
+        warnings.as_array().unwrap().iter().find(|one| one["station"] == code).unwrap().clone()
+    };
+    assert_eq!(of("vam-kenh")["state"], "exceed");
+    assert_eq!(of("vam-kenh")["level"], 3);
+    assert_eq!(of("kinh-xang")["state"], "safe");
+    assert_eq!(of("vam-giong")["state"], "unknown");
+    assert!(of("vam-giong")["why"].as_str().unwrap().contains("no good reading"));
+    let alerts = ask.get("/api/v1/alerts?state=open").await.json();
+    let alert = &alerts[0];
+    for key in ["id", "rule", "place", "level", "state", "raised_at", "cleared_at", "events"] {
+        assert!(alert.get(key).is_some(), "{key}");
+    }
+    let id = alert["id"].as_str().unwrap();
+    assert_eq!(&ask.get(&format!("/api/v1/alerts/{id}")).await.json(), alert);
+    assert_eq!(ask.get("/api/v1/alerts?state=cleared").await.json().as_array().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn every_mistake_is_a_problem_that_says_what_would_be_right() {
+    let ask = Asked::province();
+    let readings = "/api/v1/stations/xuan-hoa/readings";
+    let check = async |path: &str, status: u16, words: &str| {
+        ask.get(path).await.problem(status, words);
+    };
+    check("/api/v1/nothing", 404, "nothing stands").await;
+    check("/api/v1/stations/xuanhoa", 404, "did you mean `xuan-hoa`?").await;
+    check("/api/v1/stations/xuanhoa/readings", 404, "did you mean `xuan-hoa`?").await;
+    check("/api/v1/stations/%FF", 404, "UTF-8").await;
+    check("/api/v1/alerts/none", 404, "no alert").await;
+    check("/api/v1/alerts?state=shut", 400, "open, acknowledged or cleared").await;
+    check("/api/v1/latest?station=x", 400, "`station` is not a key here").await;
+    check("/api/v1/events?station=nowhere", 404, "no station").await;
+    let cases = [
+        ("parameter=salt", "did you mean"),
+        ("parameters=salinity", "accepted: parameter"),
+        ("from=yesterday", "not an RFC 3339 time"),
+        ("from=2026-03-12T05:00:00", "no offset"),
+        ("from=2026-03-12T05:00:00Z&to=2026-03-12T05:00:00Z", "not before"),
+        ("every=0s", "not a duration"),
+        ("every=1parsec", "not a duration"),
+        ("every=1m&points=5", "give one of them"),
+        ("points=0", "from 1 to"),
+        ("points=99999999", "from 1 to"),
+        ("flags=5", "1 (good)"),
+        ("every=1h&from=1900-01-01T00:00:00Z", "at most"),
+        ("from=%FF", "not an RFC 3339 time"),
+    ];
+    for (query, words) in cases {
+        let words = if query == "parameter=salt" { "no parameter `salt`" } else { words };
+        check(&format!("{readings}?{query}"), 400, words).await;
+    }
+    ask.post("", "/api/v1/stations", "").await.problem(405, "allow");
+}
+
+#[tokio::test]
+async fn the_tag_of_latest_forgets_ages_and_gzip_is_weak() {
+    let ask = Asked::province();
+    let first = ask.get("/api/v1/latest").await;
+    let request = Request::get("/api/v1/latest").header("if-none-match", first.header("etag"));
+    let again = ask.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(again.status, 304);
+    let request = Request::get("/api/v1/latest").header("accept-encoding", "gzip");
+    let packed = ask.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    assert_eq!(packed.header("etag"), first.header("etag"));
+    assert!(packed.header("etag").starts_with("W/"));
+}
+
+#[tokio::test]
+async fn the_machine_room_answers() {
+    let ask = Asked::province();
+    assert_eq!(ask.get("/-/healthy").await.text, "healthy\n");
+    assert_eq!(ask.get("/-/ready").await.status, 200);
+    assert!(ask.get("/metrics").await.text.contains("saltline_up 1"));
+    let mut settings = crate::fixture::settings(false);
+    settings.ready = std::sync::Arc::new(|| {
+        portal::Readiness::NotReady(vec!["history is 90 s behind".to_owned()])
+    });
+    let ask = Asked::of(std::sync::Arc::new(crate::fixture::province()), settings);
+    let answer = ask.get("/-/ready").await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (503, "history is 90 s behind\n"));
+}
