@@ -232,7 +232,8 @@ impl Broker {
             state.attached = None;
             if state.expiry_s != 0 {
                 let expiry = Duration::from_secs(u64::from(state.expiry_s));
-                state.expires_at = Some(Instant::now() + expiry.min(self.config.session_expiry_max));
+                state.expires_at =
+                    Some(Instant::now() + expiry.min(self.config.session_expiry_max));
                 return;
             }
         }

@@ -98,10 +98,8 @@ where
 {
     let reading = timeout(shared.config.connect_deadline, read_hello(socket, shared));
     let mut hello = reading.await.map_err(|_| TurnedAway::silently("timeout"))??;
-    let refuse = |outcome, refused, why| TurnedAway {
-        outcome,
-        answer: Some((hello.version, refused, why)),
-    };
+    let refuse =
+        |outcome, refused, why| TurnedAway { outcome, answer: Some((hello.version, refused, why)) };
     if hello.wants_auth {
         let why = "no authentication method is offered; use user name and password";
         return Err(refuse("bad_auth_method", Refused::AuthMethod, why));

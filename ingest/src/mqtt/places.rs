@@ -87,11 +87,8 @@ mod tests {
 
     #[test]
     fn a_place_is_given_back() {
-        let config = Config {
-            connections_max: 3,
-            connections_per_address_max: 2,
-            ..Config::default()
-        };
+        let config =
+            Config { connections_max: 3, connections_per_address_max: 2, ..Config::default() };
         let places = Arc::new(Places::new(&config));
         let [here, there] = [IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2])];
         let first = places.take(here).unwrap();

@@ -80,7 +80,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn refuse_foreign(&mut self, publish: &Publish<'_>) -> Refusal {
         counters::refused(Reason::ForeignTopic.as_str());
-        let detail = format!("`{}` is not a topic that {} may publish on", publish.topic, self.peer.name());
+        let detail =
+            format!("`{}` is not a topic that {} may publish on", publish.topic, self.peer.name());
         let refusal = Refusal { reason: Reason::ForeignTopic, detail };
         let batch = &mut self.inbound.gathering.batch;
         let pass = self.peer.pass();

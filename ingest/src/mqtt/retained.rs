@@ -35,8 +35,7 @@ impl Retained {
         if message.payload.is_empty() {
             return Ok(());
         }
-        if self.messages_max <= self.by_topic.len()
-            || self.bytes_max < self.bytes + message.bytes()
+        if self.messages_max <= self.by_topic.len() || self.bytes_max < self.bytes + message.bytes()
         {
             return Err(Full);
         }

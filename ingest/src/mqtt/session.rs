@@ -146,7 +146,8 @@ impl State {
 
     /// Section 4.4: the same packet ids, marked as sent before.
     fn send_again(&mut self, room: Room, to: &mut BytesMut) {
-        while self.sent < self.unacked.len().min(room.receive_max) && to.len() < room.write_bytes_max
+        while self.sent < self.unacked.len().min(room.receive_max)
+            && to.len() < room.write_bytes_max
         {
             let (id, letter) = &self.unacked[self.sent];
             write(letter, *id, true, room, to);

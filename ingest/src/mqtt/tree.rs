@@ -72,12 +72,7 @@ enum Leading {
 }
 
 impl<T> Node<T> {
-    fn matching<'a>(
-        &'a self,
-        rest: Option<&str>,
-        wild: Leading,
-        seen: &mut impl FnMut(&'a T),
-    ) {
+    fn matching<'a>(&'a self, rest: Option<&str>, wild: Leading, seen: &mut impl FnMut(&'a T)) {
         if wild == Leading::Any {
             self.below.iter().for_each(&mut *seen);
         }

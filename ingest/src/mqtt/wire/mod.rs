@@ -14,8 +14,10 @@ mod packet; // everything a client sends after it
 mod encode; // everything we send
 
 pub(super) use bad::Bad;
-pub(super) use encode::{Refused, connack, disconnect, pingresp, puback, publish, suback, unsuback};
 pub(super) use encode::{Outgoing, Welcome, publish_bytes};
+pub(super) use encode::{
+    Refused, connack, disconnect, pingresp, puback, publish, suback, unsuback,
+};
 pub(super) use frame::peek;
 pub(super) use hello::{Hello, Will, hello};
 pub(super) use packet::{Filter, Packet, Publish, RetainHandling, read};

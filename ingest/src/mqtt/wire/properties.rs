@@ -74,7 +74,8 @@ pub(super) fn walk(
 ) -> Result<(&[u8], usize), Bad> {
     let (length, used) = varint(bytes)?.ok_or(Bad::Malformed("no property length"))?;
     let end = used + length;
-    let section = bytes.get(used..end).ok_or(Bad::Malformed("properties cross the packet's end"))?;
+    let section =
+        bytes.get(used..end).ok_or(Bad::Malformed("properties cross the packet's end"))?;
     let mut rest = section;
     let mut before: u64 = 0;
     while let Some((&id, after)) = rest.split_first() {

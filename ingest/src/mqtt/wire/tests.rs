@@ -27,7 +27,10 @@ fn swallow(version: Version, bytes: &[u8]) -> Result<usize, Bad> {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+        .collect()
 }
 
 fn vectors() -> Option<Vec<serde_json::Value>> {
@@ -127,8 +130,13 @@ fn what_we_publish_a_client_reads() {
     assert_eq!(got.payload, message.payload);
 
     let long = vec![b'x'; 20_000];
-    let message =
-        Outgoing { payload: &long, properties: &[0x02, 0, 0, 0, 9], id: 0, again: false, ..message };
+    let message = Outgoing {
+        payload: &long,
+        properties: &[0x02, 0, 0, 0, 9],
+        id: 0,
+        again: false,
+        ..message
+    };
     publish(&mut wire, Version::V5, message);
     assert_eq!(wire.len(), publish_bytes(Version::V5, message));
     let Ok(v5::Packet::Publish(got)) = v5::Packet::read(&mut wire, None) else { panic!() };
