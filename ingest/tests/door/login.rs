@@ -29,6 +29,30 @@ async fn a_book_that_cannot_be_read_is_no_wrong_key() {
 }
 
 #[tokio::test]
+async fn the_key_that_the_registry_printed_once_opens_the_door() {
+    let dir = tempfile::tempdir().unwrap();
+    let book = registry::Registry::open(&dir.path().join("registry.sqlite")).await.unwrap();
+    let station = domain::Station::new(domain::StationCode::new("vam-kenh").unwrap());
+    let key = book.add_station(&station).await.unwrap();
+    let stand = stand_behind(config(), std::sync::Arc::new(book.clone()));
+    let hello = hello5("vam-kenh");
+    let mut raw = stand.socket().await;
+    let ack = raw.hello5(&hello, None, "vam-kenh", key.reveal()).await;
+    assert_eq!(ack.code, Code5::Success);
+    raw.publish5("stations/vam-kenh/readings", 1, REPORT).await;
+    assert_eq!(raw.puback5().await.pkid, 1);
+    let newer = book.rotate_key(&station.code).await.unwrap();
+    for (user, key, code) in [
+        ("vam-kenh", key.reveal(), Code5::BadUserNamePassword),
+        ("Not A Code", newer.reveal(), Code5::BadUserNamePassword),
+        ("vam-kenh", newer.reveal(), Code5::Success),
+    ] {
+        let ack = stand.socket().await.hello5(&hello, None, user, key).await;
+        assert_eq!(ack.code, code, "{user}");
+    }
+}
+
+#[tokio::test]
 async fn a_stations_client_id_is_its_code_or_left_to_us() {
     let stand = stand();
     let mut hello = hello4("vam-kenh");

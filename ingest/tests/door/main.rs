@@ -1,4 +1,5 @@
 //! The front door on real sockets.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod stand; // a door, its journals, and raw clients
 mod readings; // from a publish to its acknowledgement

@@ -66,6 +66,46 @@ async fn filters_that_are_not_allowed_are_refused_one_by_one() {
 }
 
 #[tokio::test]
+async fn a_session_has_a_bounded_number_of_filters_and_no_subscription_ids() {
+    use ingest::mqtt::Config;
+    let stand = stand_with(Config { subscriptions_max: 2, ..config() });
+    let mut board = stand.v5("board").await;
+    for filter in ["latest/a", "latest/b", "latest/a"] {
+        let granted = Code5::Success(Qos5::AtMostOnce);
+        assert_eq!(board.subscribe5(filter, Qos5::AtMostOnce).await, granted);
+    }
+    assert_eq!(board.subscribe5("latest/c", Qos5::AtMostOnce).await, Code5::QuotaExceeded);
+    let properties = v5::SubscribeProperties { id: Some(7), user_properties: Vec::new() };
+    let filter = v5::Filter::new("latest/a", Qos5::AtMostOnce);
+    let mut subscribe = v5::Subscribe::new(filter, Some(properties));
+    subscribe.pkid = 3;
+    board.send5(&v5::Packet::Subscribe(subscribe)).await;
+    let Some(v5::Packet::SubAck(ack)) = board.next5().await else { panic!() };
+    assert_eq!(ack.return_codes, [Code5::SubscriptionIdNotSupported]);
+}
+
+#[tokio::test]
+async fn what_a_subscriber_asked_for_is_kept() {
+    let stand = stand();
+    let mut all = stand.v5("all").await;
+    stand.publisher.publish("t", b"old", Keep::Retained);
+    let mut filter = v5::Filter::new("t", Qos5::AtMostOnce);
+    filter.nolocal = true;
+    filter.preserve_retain = true;
+    filter.retain_forward_rule = v5::RetainForwardRule::Never;
+    let mut subscribe = v5::Subscribe::new(filter, None);
+    subscribe.pkid = 3;
+    all.send5(&v5::Packet::Subscribe(subscribe)).await;
+    assert!(matches!(all.next5().await, Some(v5::Packet::SubAck(_))));
+    // Neither the retained message nor its own comes back; another's does, with its retain flag.
+    all.publish5("t", 1, "own").await;
+    assert_eq!(all.puback5().await.pkid, 1);
+    stand.publisher.publish("t", b"new", Keep::Retained);
+    let message = all.message5().await;
+    assert_eq!((message.payload.as_ref(), message.retain), (&b"new"[..], true));
+}
+
+#[tokio::test]
 async fn unsubscribing_is_always_answered() {
     let stand = stand();
     let mut five = stand.v5("board").await;

@@ -97,13 +97,17 @@ pub fn stand() -> Stand {
 }
 
 pub fn stand_with(config: Config) -> Stand {
+    stand_behind(config, Arc::new(Keys::new()))
+}
+
+pub fn stand_behind(config: Config, gatekeeper: Arc<dyn Gatekeeper>) -> Stand {
     let dir = tempfile::tempdir().unwrap();
     let journals = journal::Config::default();
     let journal = Journal::open(&dir.path().join("journal"), &journals).unwrap();
     let dead = Journal::open(&dir.path().join("deadletter"), &journals).unwrap();
     let table = ParameterTable::new(&domain::standard_parameters());
     let intake = Intake::new(journal.clone(), dead.clone(), table, ADMIT, Arc::new(Held));
-    let door = Door::bind(config, intake, Arc::new(Keys::new())).unwrap();
+    let door = Door::bind(config, intake, gatekeeper).unwrap();
     let stop = CancellationToken::new();
     let (addresses, publisher, reloader) = (door.addresses(), door.publisher(), door.reloader());
     let mut running = JoinSet::new();
