@@ -55,7 +55,8 @@ pub struct Config {
     pub write_bytes_max: usize,
     /// A client that takes not a byte for so long is dropped.
     pub write_deadline: Duration,
-    /// How long a connection that ends may wait for its last commit and its last write.
+    /// How long a connection that ends may wait for its last commit, and again for its last write. Twice this and a
+    /// second is what the door takes to stop: 11 s of the 30 s that the engine has.
     pub end_deadline: Duration,
 }
 
@@ -94,7 +95,7 @@ impl Default for Config {
             retained_bytes_max: 64 * 1024 * 1024,
             write_bytes_max: 256 * 1024,
             write_deadline: Duration::from_secs(20),
-            end_deadline: Duration::from_secs(10),
+            end_deadline: Duration::from_secs(5),
         }
     }
 }

@@ -209,7 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// What is on its way to the disk is still made durable, answered and handed out; then the client is told.
-    async fn farewell(mut self, end: &End) {
+    async fn farewell(&mut self, end: &End) {
         let end_deadline = self.shared.config.end_deadline;
         if !matches!(end, End::Storage(_)) {
             timeout(end_deadline, self.finish_commits()).await.ok();

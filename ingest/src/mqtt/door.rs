@@ -117,7 +117,7 @@ impl Door {
     }
 
     /// Serves until `stop`, then closes in order: nobody new, what is on its way to the disk is made durable and
-    /// acknowledged, every MQTT 5 client is told (0x8B), and every connection is closed within the end deadline.
+    /// acknowledged, every MQTT 5 client is told (0x8B), and within twice the end deadline every connection is closed.
     pub async fn run(self, stop: CancellationToken) {
         let mut connections = JoinSet::new();
         self.accept_until(&stop, &mut connections).await;
@@ -126,14 +126,18 @@ impl Door {
         shared.broker.close();
         let all = async { while connections.join_next().await.is_some() {} };
         // A commit and a close take an end deadline each.
-        if timeout(shared.config.end_deadline * 3, all).await.is_err() {
+        let patience = shared.config.end_deadline * 2 + Duration::from_secs(1);
+        if timeout(patience, all).await.is_err() {
             tracing::warn!("connections did not end in time");
         }
         connections.shutdown().await;
     }
 
     async fn accept_until(&self, stop: &CancellationToken, connections: &mut JoinSet<()>) {
-        let places = Arc::new(Places::new(&self.shared.config));
+        let places = Arc::new(Places::new(
+            &self.shared.config,
+            self.shared.broker.counters.connections.clone(),
+        ));
         let mut forget = tokio::time::interval(FORGET_EVERY);
         loop {
             tokio::select! {
@@ -189,8 +193,6 @@ impl Door {
         let shared = Arc::clone(&self.shared);
         let stop = stop.clone();
         connections.spawn(async move {
-            let gauge = shared.broker.counters.connections.clone();
-            gauge.increment(1.0);
             // An acknowledgement is 4 bytes, and a station waits for it.
             stream.set_nodelay(true).ok();
             match certificates {
@@ -199,7 +201,6 @@ impl Door {
                     serve_tls(stream, address, shared, &certificates, &stop).await;
                 }
             }
-            gauge.decrement(1.0);
             drop(place);
         });
     }

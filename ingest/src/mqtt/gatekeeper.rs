@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use domain::Station;
+use domain::{Station, StationCode};
 use futures_util::future::BoxFuture;
+use registry::{Login, Registry};
 
 use super::topic;
 
@@ -38,6 +39,28 @@ pub enum Denied {
     WrongKey,
     /// The book cannot be read now.
     Unavailable,
+}
+
+/// Stations as the province's book has them: the user name is the code, the password the key.
+impl Gatekeeper for Registry {
+    fn login<'a>(
+        &'a self,
+        user: &'a str,
+        password: &'a [u8],
+    ) -> BoxFuture<'a, Result<Entry, Denied>> {
+        Box::pin(async move {
+            let Ok(code) = StationCode::new(user) else { return Err(Denied::WrongKey) };
+            let Ok(key) = std::str::from_utf8(password) else { return Err(Denied::WrongKey) };
+            match Self::login(self, &code, key).await {
+                Ok(Login::Welcome(station)) => Ok(Entry::Station(Arc::new(station))),
+                Ok(Login::WrongKey | Login::UnknownStation) => Err(Denied::WrongKey),
+                Err(error) => {
+                    tracing::error!(%error, "the registry cannot be read");
+                    Err(Denied::Unavailable)
+                }
+            }
+        })
+    }
 }
 
 /// A right on every topic that a filter matches.

@@ -251,6 +251,8 @@ impl Login {
             packet_bytes_max: hello.packet_bytes_max,
             write_bytes_max: shared.config.write_bytes_max,
         };
+        // A reason string has at most 200 bytes; for a smaller client it would be the packet too many.
+        let told = hello.wants_reasons && 256 <= hello.packet_bytes_max;
         Connection {
             socket,
             shared,
@@ -258,7 +260,7 @@ impl Login {
             session,
             attachment,
             room,
-            why: if hello.wants_reasons { Why::Told } else { Why::Untold },
+            why: if told { Why::Told } else { Why::Untold },
             inbound: Inbound::default(),
             silence_max,
             heard_at: Instant::now(),

@@ -6,7 +6,6 @@
 
 mod config; // where it listens and where each limit lies
 mod gatekeeper; // who may come in
-mod book; // the registry says who
 mod door; // listeners, places, closing in order
 mod places; // how many, in all and from one address
 mod tls; // certificates

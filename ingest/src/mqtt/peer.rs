@@ -86,11 +86,11 @@ impl Peer {
         }
     }
 
-    /// The key of its session, so that a guest cannot take over a station's by its client id.
+    /// The key of its session, so that a guest cannot take over a station's by its client id. No part of it holds a NUL.
     pub(super) fn session_key(&self, client_id: &str) -> String {
         match self {
-            Self::Station { pass, .. } => format!("station {}", pass.station.code),
-            Self::Guest { name, .. } => format!("guest {name} {client_id}"),
+            Self::Station { pass, .. } => format!("station\0{}", pass.station.code),
+            Self::Guest { name, .. } => format!("guest\0{name}\0{client_id}"),
         }
     }
 }

@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use metrics::Gauge;
+
 use super::Config;
 
 /// The places and who has them.
-#[derive(Debug)]
 pub(super) struct Places {
     taken: Mutex<Taken>,
     all_max: usize,
     per_address_max: usize,
+    gauge: Gauge,
 }
 
 #[derive(Debug, Default)]
@@ -21,7 +23,6 @@ struct Taken {
 }
 
 /// A connection's place.
-#[derive(Debug)]
 pub(super) struct Place {
     places: Arc<Places>,
     address: IpAddr,
@@ -44,11 +45,12 @@ impl NoPlace {
 }
 
 impl Places {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, gauge: Gauge) -> Self {
         Self {
             taken: Mutex::default(),
             all_max: config.connections_max,
             per_address_max: config.connections_per_address_max,
+            gauge,
         }
     }
 
@@ -64,6 +66,7 @@ impl Places {
         }
         *from_address += 1;
         taken.all += 1;
+        self.gauge.increment(1.0);
         Ok(Place { places: Arc::clone(self), address })
     }
 }
@@ -72,6 +75,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.all -= 1;
+        self.places.gauge.decrement(1.0);
         if let Some(from_address) = taken.by_address.get_mut(&self.address) {
             *from_address -= 1;
             if *from_address == 0 {
@@ -89,13 +93,13 @@ mod tests {
     fn a_place_is_given_back() {
         let config =
             Config { connections_max: 3, connections_per_address_max: 2, ..Config::default() };
-        let places = Arc::new(Places::new(&config));
+        let places = Arc::new(Places::new(&config, Gauge::noop()));
         let [here, there] = [IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2])];
-        let first = places.take(here).unwrap();
-        let _second = places.take(here).unwrap();
-        assert_eq!(places.take(here).unwrap_err(), NoPlace::TooManyFromAddress);
-        let _third = places.take(there).unwrap();
-        assert_eq!(places.take(there).unwrap_err(), NoPlace::TooMany);
+        let first = places.take(here).ok();
+        let _second = places.take(here).ok();
+        assert_eq!(places.take(here).err(), Some(NoPlace::TooManyFromAddress));
+        let _third = places.take(there).ok();
+        assert_eq!(places.take(there).err(), Some(NoPlace::TooMany));
         drop(first);
         assert!(places.take(here).is_ok());
     }

@@ -14,8 +14,6 @@ const FITS: &str = "everything we send is far below the 256 MiB that MQTT can fr
 pub(in crate::mqtt) enum Refused {
     /// A protocol level we do not speak.
     Version,
-    /// The bytes were not a CONNECT.
-    Malformed,
     /// The client id is not this user's.
     ClientId,
     /// User name or password are wrong; never which.
@@ -36,9 +34,7 @@ impl Refused {
         match self {
             Self::Version => Code::RefusedProtocolVersion,
             Self::ClientId => Code::BadClientId,
-            Self::Login | Self::NotAuthorized | Self::AuthMethod | Self::Malformed => {
-                Code::NotAuthorized
-            }
+            Self::Login | Self::NotAuthorized | Self::AuthMethod => Code::NotAuthorized,
             Self::Unavailable | Self::Busy => Code::ServiceUnavailable,
         }
     }
@@ -47,7 +43,6 @@ impl Refused {
         use v5::ConnectReturnCode as Code;
         match self {
             Self::Version => Code::UnsupportedProtocolVersion,
-            Self::Malformed => Code::MalformedPacket,
             Self::ClientId => Code::ClientIdentifierNotValid,
             Self::Login => Code::BadUserNamePassword,
             Self::NotAuthorized => Code::NotAuthorized,
