@@ -37,6 +37,9 @@ const LIVE_MAX: usize = 16_384;
 /// How often the registry is asked whether somebody changed it.
 const BOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// Looks at the registry between two clean-ups of expired logins: an hour.
+const SESSIONS_EVERY: u32 = 3_600;
+
 /// Why the engine cannot run, or cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
@@ -148,6 +151,7 @@ impl Parts {
         let (analyzer, next) = analyzer(&store).await?;
         let alerting = Alerting::open(store.ledger.clone(), setting.clock.clone())?;
         alerting.set_roster(roster(&store).await?);
+        alerting.set_public_url(setting.config.public_url.as_deref());
         let intake = Intake::new(
             store.journal.clone(),
             store.dead_letters.clone(),
@@ -238,6 +242,8 @@ impl Parts {
         running.book(Book {
             store: self.store.clone(),
             seen: self.book,
+            looks: 0,
+            clock: self.clock.clone(),
             quality: self.quality,
             analyzer: self.analyzer,
             alerting: self.alerting,
@@ -288,10 +294,17 @@ fn readiness(journals: &[(&str, &journal::Journal)]) -> Readiness {
 }
 
 async fn roster(store: &Store) -> Result<Roster, Fatal> {
+    let rivers = store.registry.rivers().await?;
+    let mut stations = store.registry.stations().await?;
+    for station in &mut stations {
+        // People are told the river's name, not its code.
+        let named = rivers.iter().find(|river| Some(&river.code) == station.river.as_ref());
+        station.river = named.map(|river| river.name.clone()).or(station.river.take());
+    }
     Ok(Roster {
         people: store.registry.people().await?,
         duties: store.registry.duties().await?,
-        stations: store.registry.stations().await?,
+        stations,
         rules: store.registry.rules().await?,
         parameters: store.registry.parameters().await?,
     })
@@ -341,6 +354,8 @@ fn sms_url(channel: &Channel) -> String {
 struct Book {
     store: Store,
     seen: u64,
+    looks: u32,
+    clock: Arc<dyn Clock>,
     quality: SharedQuality,
     analyzer: SharedAnalyzer,
     alerting: Alerting,
@@ -366,6 +381,10 @@ impl Book {
     }
 
     async fn look(&mut self) -> Result<(), Fatal> {
+        if self.looks.is_multiple_of(SESSIONS_EVERY) {
+            self.store.registry.drop_expired_sessions(self.clock.now()).await?;
+        }
+        self.looks = self.looks.wrapping_add(1);
         let version = self.store.registry.version().await?;
         if version == self.seen {
             return Ok(());

@@ -52,7 +52,7 @@ def test_a_notice_waits_for_a_channel_that_is_away_and_is_sent_once(engine, smsc
     saltline, client = whole(engine, smsc, mailbox)
     say(client, 0.5)
     say(client, 2.0)
-    wait_for("a first attempt", lambda: saltline.metric("saltline_notices_retried_total") >= 1 or saltline.metric("saltline_notices_total") >= 1, 30)
+    wait_for("a first attempt", lambda: saltline.metric("saltline_channel_pauses_total") >= 1, 30)
     saltline.kill()
     saltline.start()
     smsc.start(), mailbox.start()
