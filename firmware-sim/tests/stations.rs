@@ -1,5 +1,7 @@
 //! Stations against a broker that misbehaves: what they say, what they keep, what they say again.
+#![allow(clippy::unwrap_used, reason = "tests, their helpers included")]
 
+#[allow(dead_code, reason = "each test file uses its part")]
 mod broker;
 
 use std::collections::BTreeSet;
