@@ -1,5 +1,7 @@
 //! Replays, load, and the binary itself.
+#![allow(clippy::unwrap_used, reason = "tests, their helpers included")]
 
+#[allow(dead_code, reason = "each test file uses its part")]
 mod broker;
 
 use std::io::{BufRead, BufReader, Write};

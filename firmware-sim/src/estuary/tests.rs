@@ -55,13 +55,10 @@ fn solve<const W: usize>(mut m: Vec<[f64; W]>) -> Vec<f64> {
     for i in 0..n {
         let pivot = (i..n).max_by(|&a, &b| m[a][i].abs().total_cmp(&m[b][i].abs())).unwrap();
         m.swap(i, pivot);
-        for r in 0..n {
-            if r != i {
-                let factor = m[r][i] / m[i][i];
-                for c in i..W {
-                    m[r][c] -= factor * m[i][c];
-                }
-            }
+        let top = m[i];
+        for (_, row) in m.iter_mut().enumerate().filter(|(r, _)| *r != i) {
+            let factor = row[i] / top[i];
+            row.iter_mut().zip(top).for_each(|(cell, above)| *cell -= factor * above);
         }
     }
     (0..n).map(|i| m[i][W - 1] / m[i][i]).collect()

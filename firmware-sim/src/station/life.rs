@@ -331,6 +331,9 @@ impl Life {
             if let Some(mut up) = self.link.take() {
                 let topic = format!("stations/{}/state", self.place.code);
                 up.link.publish(&topic, "offline", pkid, true)?;
+                up.link.flush().await?;
+                // A socket closed over an unread answer is reset, and the goodbye lost with it.
+                while up.link.next().await? != Incoming::Acked(pkid) {}
                 up.link.close().await?;
             }
             Ok::<(), LinkError>(())
