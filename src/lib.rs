@@ -1,1 +1,13 @@
-//! A room of Saltline.
+//! Settings, assembly, event loop, shutdown and command line: the only place that starts and stops parts.
+
+pub mod cli; // what a person types
+pub mod settings; // what a person configured
+pub mod clock; // what time it is, or what a demo says it is
+pub mod store; // the data folder, opened
+pub mod follow; // history follows the journal
+pub mod engine; // the analyzer follows the journal; verdicts go to the desk
+pub mod snapshot; // where the engine stood, so that a start is short
+pub mod publish; // what MQTT subscribers get from us
+pub mod assembly; // all parts, started and stopped in order
+pub mod demo; // everything on one machine, with the estuary twin
+pub mod telemetry; // logs and metrics

@@ -16,6 +16,12 @@ use crate::roster::Roster;
 /// Bytes of the ledger that are read at once while it is folded: some thousand records, and small beside the rest.
 const FOLD_BYTES: usize = 4 << 20;
 
+/// Where the next start begins to fold. Retention deletes nothing that this has not passed.
+const CURSOR: &str = "book";
+
+/// Ledger records between two moves of that cursor: at 3,000 records a day two weeks of them.
+pub(crate) const MARK_EVERY: u64 = 50_000;
+
 /// A person's note is for the next person: a few sentences.
 const NOTE_CHARS_MAX: usize = 1_000;
 
@@ -64,13 +70,15 @@ pub enum AlertingError {
 }
 
 impl Alerting {
-    /// Opens the alerting on its ledger and folds it. Blocking: about 150,000 records a second.
+    /// Opens the alerting on its ledger and folds it. Blocking; it reads only what is
+    /// still remembered (see the cursor `book`).
     ///
     /// # Errors
     /// [`AlertingError`] where the ledger cannot be read: on half a memory somebody would be told twice or not at all.
     pub fn open(ledger: Journal, clock: Arc<dyn Clock>) -> Result<Self, AlertingError> {
         let mut book = Book::default();
-        let mut at = ledger.oldest();
+        let mut at = ledger.cursor(CURSOR).unwrap_or(0).max(ledger.oldest());
+        let from = at;
         loop {
             let records = ledger.read(at, FOLD_BYTES)?;
             let Some((last, _)) = records.last() else { break };
@@ -80,7 +88,9 @@ impl Alerting {
                 book.apply(instant, &record, *position)?;
             }
         }
-        tracing::info!(records = at, open = book.alerts.open_count(), "the ledger is folded");
+        let records = at - from;
+        tracing::info!(records, open = book.alerts.open_count(), "the ledger is folded");
+        mark(&ledger, &book)?;
         let inner = Inner {
             ledger,
             clock,
@@ -124,12 +134,40 @@ impl Alerting {
                 .increment(u64::try_from(verdicts.len()).unwrap_or(u64::MAX));
             return Ok(Vec::new());
         }
-        let (drafts, holds) = self.draft(position, verdicts, now);
+        let decided = self.decide_and_record(Some(position), verdicts, now).await?;
+        // What changed nothing leaves no record; after a restart it is held again.
+        let mut book = self.book_mut();
+        book.decided_to = book.decided_to.max(Some(position));
+        drop(book);
+        Ok(decided)
+    }
+
+    /// Decides on verdicts that came of the passing of time alone (a station fell silent). They belong to no record, so
+    /// none is skipped: that the desk was told before is seen from the alert itself.
+    ///
+    /// # Errors
+    /// [`AlertingError`]: nothing was decided, nobody is told.
+    pub async fn consider_time(
+        &self,
+        verdicts: &[Verdict],
+        now: Timestamp,
+    ) -> Result<Vec<Decided>, AlertingError> {
+        let _desk = self.inner.deciding.lock().await;
+        self.decide_and_record(None, verdicts, now).await
+    }
+
+    async fn decide_and_record(
+        &self,
+        position: Option<u64>,
+        verdicts: &[Verdict],
+        now: Timestamp,
+    ) -> Result<Vec<Decided>, AlertingError> {
+        let raised_by = position.or(self.decided_to()).unwrap_or(0);
+        let (drafts, holds) = self.draft(raised_by, verdicts, now);
         for hold in &holds {
             count_decision(*hold);
         }
         if drafts.is_empty() {
-            self.book_mut().decided_to = Some(position);
             return Ok(Vec::new());
         }
         let (decided, judged): (Vec<_>, Vec<_>) =
@@ -150,13 +188,7 @@ impl Alerting {
         let roster = self.roster();
         let url = self.inner.public_url.read().unwrap_or_else(PoisonError::into_inner).clone();
         let book = self.book();
-        let desk = Desk {
-            book: &book,
-            roster: &roster,
-            public_url: url.as_deref(),
-            position,
-            now,
-        };
+        let desk = Desk { book: &book, roster: &roster, public_url: url.as_deref(), position, now };
         draft(&desk, verdicts)
     }
 
@@ -212,6 +244,11 @@ impl Alerting {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.inner.changes.subscribe()
+    }
+
+    /// Moves the cursor from which the next start folds; looks at all that is in memory. Blocking.
+    pub(crate) fn mark(&self) -> Result<(), AlertingError> {
+        mark(&self.inner.ledger, &self.book())
     }
 
     /// Makes the record durable, then takes it into memory, then wakes whoever waits for changes.
@@ -272,6 +309,15 @@ impl NoticeView {
             NoticeState::Delivered { .. } => "delivered",
             NoticeState::GivenUp { .. } => "given_up",
         }
+    }
+}
+
+fn mark(ledger: &Journal, book: &Book) -> Result<(), AlertingError> {
+    match book.begins() {
+        Some(begins) if ledger.cursor(CURSOR) != Some(begins) => {
+            Ok(ledger.set_cursor(CURSOR, begins)?)
+        }
+        _ => Ok(()),
     }
 }
 

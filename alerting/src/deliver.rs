@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::alerting::{Alerting, AlertingError, report_given_up};
+use crate::alerting::{Alerting, AlertingError, MARK_EVERY, report_given_up};
 use crate::book::GaveUp;
 use crate::channels::email::Email;
 use crate::channels::sms::{Fate, Handled, Receipt, Sms};
@@ -40,11 +40,11 @@ impl Alerting {
     /// Sends what is due until `stop`, then waits for what is on its way. Ends early only when the ledger cannot be
     /// written any more: then nothing may be sent, because nobody would remember it.
     pub async fn deliver(&self, channels: Channels, stop: CancellationToken) {
-        let mut loop_ = Delivery::new(self.clone(), &channels);
+        let mut delivery = Delivery::new(self.clone(), &channels);
         let hang_up = CancellationToken::new();
-        let tend = loop_.tend(hang_up.clone());
+        let tend = delivery.tend(hang_up.clone());
         let send = async {
-            if let Err(error) = loop_.run(&stop).await {
+            if let Err(error) = delivery.run(&stop).await {
                 tracing::error!(%error, source = ?std::error::Error::source(&error), "delivery stops: the ledger cannot be written");
             }
             hang_up.cancel();
@@ -138,6 +138,9 @@ struct Delivery {
     alerting: Alerting,
     ways: [Way; 2],
     attempts: JoinSet<Result<Attempt, AlertingError>>,
+    /// The ledger's end when the cursor was moved last.
+    marked: u64,
+    marking: JoinSet<Result<(), AlertingError>>,
 }
 
 impl Delivery {
@@ -151,6 +154,7 @@ impl Delivery {
         });
         let sms = channels.sms.as_ref().map(|config| Sender::Sms(Arc::new(Sms::new(config))));
         let window = channels.sms.as_ref().map_or(1, |config| config.window);
+        let marked = *alerting.changes().borrow();
         let connections = usize::try_from(email::CONNECTIONS_MAX).unwrap_or(1);
         Self {
             alerting,
@@ -159,6 +163,8 @@ impl Delivery {
                 Way::new(ChannelKind::Email, email, connections),
             ],
             attempts: JoinSet::new(),
+            marked,
+            marking: JoinSet::new(),
         }
     }
 
@@ -185,16 +191,30 @@ impl Delivery {
     async fn run(&mut self, stop: &CancellationToken) -> Result<(), AlertingError> {
         let mut changes = self.alerting.changes();
         loop {
-            changes.borrow_and_update();
+            let end = *changes.borrow_and_update();
+            self.mark(end);
             let sleep = self.send_what_is_due();
             tokio::select! {
                 () = stop.cancelled() => break,
                 changed = changes.changed() => if changed.is_err() { break },
                 Some(ended) = self.attempts.join_next() => self.settle(ended)?,
+                Some(marked) = self.marking.join_next() => match marked {
+                    Ok(marked) => marked?,
+                    Err(error) => tracing::error!(%error, "the ledger's cursor was not moved"),
+                },
                 () = sleep_until(Instant::now() + sleep) => {}
             }
         }
         self.drain().await
+    }
+
+    /// Now and then moves the ledger's cursor, beside the sending.
+    fn mark(&mut self, end: u64) {
+        if MARK_EVERY <= end - self.marked && self.marking.is_empty() {
+            self.marked = end;
+            let alerting = self.alerting.clone();
+            self.marking.spawn_blocking(move || alerting.mark());
+        }
     }
 
     async fn drain(&mut self) -> Result<(), AlertingError> {

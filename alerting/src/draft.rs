@@ -112,8 +112,7 @@ fn newborn(desk: &Desk<'_>, scratch: &Scratch, verdict: &Verdict, kind: EventKin
 /// ones, and every one of the past, carry a letter and a number behind the position.
 fn fresh_id(desk: &Desk<'_>, scratch: &Scratch, verdict: &Verdict, past: bool) -> AlertId {
     let first = AlertId::raised(&verdict.rule, &verdict.station, desk.position);
-    let taken =
-        |id: &AlertId| scratch.added.contains_key(id) || desk.book.alerts.get(id).is_some();
+    let taken = |id: &AlertId| scratch.added.contains_key(id) || desk.book.alerts.get(id).is_some();
     if !past && !taken(&first) {
         return first;
     }

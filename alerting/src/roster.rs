@@ -3,7 +3,11 @@
 
 use std::collections::HashSet;
 
-use domain::{ChannelKind, Duty, Parameter, Person, PersonId, Rule, RuleCode, Station, StationCode};
+use domain::{
+    ChannelKind, Duty, Parameter, Person, PersonId, Rule, RuleCode, Station, StationCode,
+};
+
+use registry::{Registry, RegistryError};
 
 use crate::desk::Voice;
 
@@ -79,15 +83,23 @@ pub struct Told<'a> {
 }
 
 impl Roster {
+    /// Reads the roster from the province's book. Read again when the book's version has moved.
+    ///
+    /// # Errors
+    /// [`RegistryError`] where the book cannot be read.
+    pub async fn read(registry: &Registry) -> Result<Self, RegistryError> {
+        Ok(Self {
+            people: registry.people().await?,
+            duties: registry.duties().await?,
+            stations: registry.stations().await?,
+            rules: registry.rules().await?,
+            parameters: registry.parameters().await?,
+        })
+    }
+
     /// Who has to know of an event at `level` of `rule` at `station`, told in this voice.
     #[must_use]
-    pub fn who(
-        &self,
-        rule: &RuleCode,
-        station: &StationCode,
-        level: u8,
-        voice: Voice,
-    ) -> Told<'_> {
+    pub fn who(&self, rule: &RuleCode, station: &StationCode, level: u8, voice: Voice) -> Told<'_> {
         let mut told = Told::default();
         if voice == Voice::Silent {
             return told;

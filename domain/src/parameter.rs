@@ -55,7 +55,7 @@ type Row = (
 /// Codes and units of `docs/wire.md`; ranges of the gross-range test from the sensor specification of Circular
 /// 10/2021/TT-BTNMT and the regime measured in Tiền Giang in 2024 (level ±5 m, −2.3…2.6 m), where one is known.
 const STANDARD: &[Row] = &[
-    ("salinity", "g/L", "g/L", "Độ mặn", "Salinity", 2, Some((-0.05, 40.0)), Some((0.0, 38.0))),
+    ("salinity", "g/L", "g/L", "Độ mặn", "Salinity", 2, Some((-0.05, 40.0)), Some((-0.05, 38.0))),
     ("conductivity", "mS/cm", "mS/cm", "Độ dẫn điện", "Conductivity", 2, Some((0.0, 100.0)), None),
     (
         "conductivity_25",
@@ -96,7 +96,7 @@ const STANDARD: &[Row] = &[
         "Salinity inside",
         2,
         Some((-0.05, 40.0)),
-        Some((0.0, 38.0)),
+        Some((-0.05, 38.0)),
     ),
     ("ph", "", "[pH]", "pH", "pH", 1, Some((0.0, 14.0)), Some((5.0, 9.5))),
     (

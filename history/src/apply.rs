@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use domain::{Admitted, Measured};
+use domain::{Admitted, Measured, ParameterCode};
 
+use crate::month::Month;
+use crate::sealed::{Footer, Rows, SealedFile};
 use crate::series::{Cell, Version};
 use crate::store::{Files, Shared, State, lock};
 use crate::{Applied, History, HistoryError};
@@ -203,55 +205,107 @@ impl Shared {
         files: &Files,
         generation: u64,
     ) -> Result<Window, HistoryError> {
-        let month = crate::month::Month::of(taken);
-        let mut span = (month.start(), month.last());
-        let mut cells: Vec<(u64, Sealed)> = Vec::new();
+        let month = Month::of(taken);
+        let mut gathered = Gathered { span: (month.start(), month.last()), cells: Vec::new() };
         for file in files.iter().filter(|file| file.facts.month == month) {
             let footer = file.footer(&self.footers)?;
-            let numbers: Vec<Option<u16>> = {
-                let state = self.read();
-                let number = |code: &domain::ParameterCode| state.parameters.find(code.as_str());
-                footer.parameters.iter().map(|c| u16::try_from(number(c)?).ok()).collect()
-            };
-            let pairs: Vec<usize> = (0..numbers.len()).collect();
+            let numbers = self.numbers(&footer);
             for group in 0..footer.groups() {
                 let Some((first, last)) = footer.span(group, code) else { continue };
                 if last < taken {
-                    span.0 = span.0.max(last.saturating_add(1));
-                    continue;
-                }
-                if taken < first {
-                    span.1 = span.1.min(first.saturating_sub(1));
-                    continue;
-                }
-                let rows = file.rows(&footer, group, &pairs)?;
-                let (start, end) = rows.run(code);
-                let near = rows.near((start, end), taken, WINDOW_ROWS);
-                if start < near.0 {
-                    span.0 = span.0.max(rows.taken(near.0 - 1).saturating_add(1));
-                }
-                if near.1 < end {
-                    span.1 = span.1.min(rows.taken(near.1).saturating_sub(1));
-                }
-                for row in near.0..near.1 {
-                    for (pair, number) in numbers.iter().enumerate() {
-                        let cell = rows.cell(pair, row);
-                        let cell = cell.map_err(|what| HistoryError::damaged(file.path(), what))?;
-                        let (Some(cell), Some(parameter)) = (cell, *number) else { continue };
-                        let version = rows.version(row, cell);
-                        cells.push((version.position, sealed(version, parameter)));
-                    }
+                    gathered.begins_after(last);
+                } else if taken < first {
+                    gathered.ends_before(first);
+                } else {
+                    let rows = self.block(file, &footer, group)?;
+                    let added = gathered.add(&rows, &numbers, code, taken);
+                    added.map_err(|what| HistoryError::damaged(file.path(), what))?;
                 }
             }
         }
+        Ok(gathered.window(generation))
+    }
+
+    /// Our numbers of a file's parameters.
+    fn numbers(&self, footer: &Footer) -> Vec<Option<u16>> {
+        let state = self.read();
+        let number =
+            |code: &ParameterCode| u16::try_from(state.parameters.find(code.as_str())?).ok();
+        footer.parameters.iter().map(number).collect()
+    }
+
+    fn block(
+        &self,
+        file: &SealedFile,
+        footer: &Footer,
+        group: usize,
+    ) -> Result<Arc<Rows>, HistoryError> {
+        let key = (file.facts.serial, group);
+        let cached = lock(&self.blocks).get(key);
+        if let Some(rows) = cached {
+            return Ok(rows);
+        }
+        let pairs: Vec<usize> = (0..footer.parameters.len()).collect();
+        let rows = Arc::new(file.rows(footer, group, &pairs)?);
+        lock(&self.blocks).put(key, Arc::clone(&rows), rows.bytes());
+        Ok(rows)
+    }
+}
+
+/// A window in the making.
+struct Gathered {
+    span: (i64, i64),
+    /// With the journal position of each.
+    cells: Vec<(u64, Sealed)>,
+}
+
+impl Gathered {
+    fn begins_after(&mut self, time: i64) {
+        self.span.0 = self.span.0.max(time.saturating_add(1));
+    }
+
+    fn ends_before(&mut self, time: i64) {
+        self.span.1 = self.span.1.min(time.saturating_sub(1));
+    }
+
+    /// Takes the station's rows around the time, and gives up claiming what lies beyond them.
+    fn add(
+        &mut self,
+        rows: &Rows,
+        numbers: &[Option<u16>],
+        code: &str,
+        taken: i64,
+    ) -> Result<(), String> {
+        let (start, end) = rows.run(code);
+        let (first, last) = rows.near((start, end), taken, WINDOW_ROWS);
+        if start < first {
+            self.begins_after(rows.taken(first - 1));
+        }
+        if last < end {
+            self.ends_before(rows.taken(last));
+        }
+        for row in first..last {
+            for (pair, number) in numbers.iter().enumerate() {
+                let (Some(cell), Some(parameter)) = (rows.cell(pair, row)?, *number) else {
+                    continue;
+                };
+                let version = rows.version(row, cell);
+                self.cells.push((version.position, sealed(version, parameter)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Of each time and parameter the last stands, as everywhere.
+    fn window(self, generation: u64) -> Window {
+        let Self { span, mut cells } = self;
         cells.retain(|(_, cell)| span.0 <= cell.taken && cell.taken <= span.1);
         cells.sort_by_key(|(position, cell)| (cell.taken, cell.parameter, *position));
-        // Of each time and parameter the last stands, as everywhere.
         cells.reverse();
         cells.dedup_by_key(|(_, cell)| (cell.taken, cell.parameter));
         cells.reverse();
         let cells = cells.into_iter().map(|(_, cell)| cell).collect();
-        Ok(Window { generation, span, cells })
+        Window { generation, span, cells }
     }
 }
 

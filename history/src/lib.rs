@@ -7,6 +7,11 @@
 //! a thread of its own, because it may also merge files.
 //!
 //! A reading is never overwritten. A correction is a new row with a later journal position; a read gives the newest.
+//!
+//! Counted: `saltline_history_applied_total{outcome="stored|duplicate|corrected"}`, `…_sealed_total` and
+//! `…_merged_total` (readings), `…_seal_failed_total`, `…_merge_failed_total`, `…_lookup_failed_total`,
+//! `…_windows_read_total`, `…_orphans_total`, `…_damaged_total`; measured: `…_seal_seconds`, `…_merge_seconds`; shown:
+//! `…_sealed_files`, `…_sealed_bytes`, `…_tail_readings`.
 
 mod config; // how much may wait in memory
 mod query; // what is asked, what is answered

@@ -11,7 +11,7 @@ use crate::apply::{Incoming, Window};
 use crate::cache::Cache;
 use crate::names::Names;
 use crate::seal::{Sealer, Sealing};
-use crate::sealed::{self, Footer, MANIFEST, Manifest, SealedFile};
+use crate::sealed::{self, Footer, MANIFEST, Manifest, Rows, SealedFile};
 use crate::series::SeriesTable;
 use crate::tail::Tail;
 use crate::{Config, HistoryError, Stats};
@@ -21,6 +21,10 @@ const FOOTERS_BYTES_MAX: usize = 8 << 20;
 /// Windows for the look-ups of late readings: 18 kB for a six-value station, so 900 stations can send their backlogs
 /// in turns without pushing each other out.
 const WINDOWS_BYTES_MAX: usize = 16 << 20;
+
+/// Decoded row groups for the same look-ups: when a seal falls between two swapped reports of many stations, all of them
+/// ask the same small file. A small file's group takes 100 kB, a large one's 1 MB.
+const BLOCKS_BYTES_MAX: usize = 6 << 20;
 
 /// Readings over time. Cheap to clone; all clones are one store.
 #[derive(Clone)]
@@ -38,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) state: RwLock<State>,
     pub(crate) footers: Mutex<Cache<u64, Footer>>,
     pub(crate) windows: Mutex<Cache<u32, Window>>,
+    /// By a file's serial number and the row group's place in it.
+    pub(crate) blocks: Mutex<Cache<(u64, usize), Rows>>,
     /// Locked while any clone lives.
     _lock: File,
 }
@@ -87,6 +93,7 @@ impl History {
             state: RwLock::new(State::new(dir, manifest)),
             footers: Mutex::new(Cache::new(FOOTERS_BYTES_MAX)),
             windows: Mutex::new(Cache::new(WINDOWS_BYTES_MAX)),
+            blocks: Mutex::new(Cache::new(BLOCKS_BYTES_MAX)),
             _lock: lock,
         };
         Ok(Self { shared: Arc::new(shared) })

@@ -5,6 +5,7 @@ mod admit; // what we believe of it
 mod record; // an admitted report as the journal carries it
 mod deadletter; // what we do not believe, kept
 mod intake; // many packets, one commit, one proof
+pub mod mqtt; // stations that call us
 
 pub use admit::{ADMIT, Admission, Limits, ParameterTable, admit};
 pub use deadletter::DeadLetter;

@@ -53,6 +53,7 @@ CREATE TABLE station_keys (
     revoked_at BIGINT
 );
 CREATE INDEX station_keys_by_station ON station_keys (station);
+CREATE UNIQUE INDEX station_keys_one_opens ON station_keys (station) WHERE revoked_at IS NULL;
 
 -- Lines of the map. `line` is a JSON array of [lon, lat], from the mouth up.
 CREATE TABLE rivers (

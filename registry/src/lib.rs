@@ -7,7 +7,8 @@ mod store; // the file, its schema, and how a change is made
 pub mod secret; // keys, session ids and their hashes
 mod audit; // who changed what
 mod parameters; // what is measured
-mod stations; // where, and who is speaking
+mod stations; // where
+mod keys; // and who is speaking
 mod rivers; // the lines of the map
 mod rules; // what counts as too much
 mod people; // who has to know
@@ -18,9 +19,9 @@ pub mod pack; // a province as a folder of text
 
 pub use audit::Audit;
 pub use error::{Noun, RegistryError};
+pub use keys::Login;
 pub use rivers::{River, RiverKind};
 pub use secret::StationKey;
 pub use sessions::{SESSIONS_PER_USER_MAX, Session};
-pub use stations::Login;
 pub use store::Registry;
 pub use users::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, Role, User};

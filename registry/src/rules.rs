@@ -147,7 +147,7 @@ fn check(rule: &Rule) -> Result<(), RegistryError> {
     if LEVELS_MAX < rule.levels.len() {
         return bad("a rule has at most 16 levels");
     }
-    if HOLD_MAX < rule.hold || rule.hold.subsec_nanos() % 1_000_000 != 0 {
+    if HOLD_MAX < rule.hold || !rule.hold.subsec_nanos().is_multiple_of(1_000_000) {
         return bad("hold is 0s to 24h, in whole milliseconds");
     }
     let twice = |n: usize, code: &StationCode| rule.stations[..n].contains(code);

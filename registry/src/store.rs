@@ -172,10 +172,23 @@ impl Change {
     }
 }
 
+/// A new file is its owner's alone: it holds phone numbers and hashes. SQLite gives its WAL the same mode.
+async fn create(path: &Path) -> Result<(), RegistryError> {
+    let mut options = tokio::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    let failed = |source: std::io::Error| RegistryError::Open {
+        path: path.to_owned(),
+        source: source.into(),
+    };
+    options.open(path).await.map(drop).map_err(failed)
+}
+
 async fn connect(path: &Path) -> Result<SqlitePool, RegistryError> {
+    create(path).await?;
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true)
         .foreign_keys(true)
         .busy_timeout(BUSY_WAIT)
         // Readers never wait for the writer, nor it for them.

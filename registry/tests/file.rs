@@ -92,6 +92,20 @@ async fn a_file_that_is_no_registry_is_left_alone() {
     assert!(matches!(missing, RegistryError::Open { .. }), "{missing}");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_new_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::open(&folder.path().join("registry.sqlite")).await.unwrap();
+    registry.put_station(&numbered(1)).await.unwrap();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:?} has mode {mode:o}", entry.path());
+    }
+}
+
 #[tokio::test]
 async fn a_damaged_row_is_named() {
     let folder = tempfile::tempdir().unwrap();

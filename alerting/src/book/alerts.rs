@@ -23,6 +23,8 @@ struct Kept {
     born: u64,
     /// Counts all events there ever were, so that a notice's id never comes twice.
     events_ever: usize,
+    /// Where in the ledger its life begins.
+    begins: u64,
 }
 
 #[derive(Debug, Default)]
@@ -57,7 +59,12 @@ impl Alerts {
         self.kept.get(id).map_or(0, |kept| kept.events_ever)
     }
 
-    pub(crate) fn judged(&mut self, read: Read) {
+    /// The first ledger record that any alert in memory needs.
+    pub(crate) fn begins(&self) -> Option<u64> {
+        self.kept.values().map(|kept| kept.begins).min()
+    }
+
+    pub(crate) fn judged(&mut self, read: Read, position: u64) {
         let kind = read.event.kind;
         let key = (read.rule.clone(), read.station.clone());
         let id = read.id.clone();
@@ -74,7 +81,7 @@ impl Alerts {
             }
             _ => {}
         }
-        self.keep(&id, alert);
+        self.keep(&id, alert, position);
         if matches!(kind, EventKind::Cleared | EventKind::Backlog) {
             self.close(id);
         }
@@ -82,18 +89,19 @@ impl Alerts {
 
     pub(crate) fn acknowledged(&mut self, id: &AlertId, at: Timestamp, by: &str, note: &str) {
         let Some(kept) = self.kept.get(id) else { return };
-        let alert = with_event(&kept.alert, kept.alert.level, answer(at, by, note));
-        self.keep(id, alert);
+        let (begins, level) = (kept.begins, kept.alert.level);
+        let alert = with_event(&kept.alert, level, answer(at, by, note));
+        self.keep(id, alert, begins);
     }
 
-    fn keep(&mut self, id: &AlertId, alert: Alert) {
+    fn keep(&mut self, id: &AlertId, alert: Alert, position: u64) {
         let births = &mut self.births;
         let by_birth = &mut self.by_birth;
         let kept = self.kept.entry(id.clone()).or_insert_with(|| {
             let born = *births;
             *births += 1;
             by_birth.insert(born, id.clone());
-            Kept { alert: Arc::new(alert.clone()), born, events_ever: 0 }
+            Kept { alert: Arc::new(alert.clone()), born, events_ever: 0, begins: position }
         });
         kept.alert = Arc::new(alert);
         kept.events_ever += 1;

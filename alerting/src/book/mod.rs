@@ -82,6 +82,15 @@ pub struct NoticeView {
     pub state: NoticeState,
 }
 
+/// A notice that was read before the decision that it belongs to.
+#[derive(Debug)]
+struct Announced {
+    of: Option<u64>,
+    notice: Notice,
+    given_up: Option<String>,
+    position: u64,
+}
+
 /// The alerting's memory.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
@@ -89,7 +98,7 @@ pub(crate) struct Book {
     pub(crate) alerts: Alerts,
     pub(crate) notices: Notices,
     /// Notices whose decision has not been read yet: they count once it is there.
-    announced: Vec<(u64, Notice, Option<String>)>,
+    announced: Vec<Announced>,
 }
 
 impl Book {
@@ -105,24 +114,26 @@ impl Book {
                 for judged in judged {
                     let read = judged.read(position)?;
                     let alert = read.id.clone();
-                    self.alerts.judged(read);
+                    self.alerts.judged(read, position);
                     for row in &judged.notices {
                         let notice = row.read(&alert, at, position)?;
-                        self.notices.made(notice, row.given_up.as_deref());
+                        self.notices.made(notice, row.given_up.as_deref(), position);
                     }
                 }
-                for (of, notice, given_up) in std::mem::take(&mut self.announced) {
-                    if of == *decided {
-                        self.notices.made(notice, given_up.as_deref());
+                for announced in std::mem::take(&mut self.announced) {
+                    if (announced.of, announced.notice.made_at) == (*decided, at) {
+                        let given_up = announced.given_up.as_deref();
+                        self.notices.made(announced.notice, given_up, announced.position);
                     }
                 }
-                self.decided_to = self.decided_to.max(Some(*decided));
+                self.decided_to = self.decided_to.max(*decided);
             }
             Record::MoreNotices { position: of, alert, notices } => {
                 let alert = AlertId::from_text(alert);
                 for row in notices {
                     let notice = row.read(&alert, at, position)?;
-                    self.announced.push((*of, notice, row.given_up.clone()));
+                    let given_up = row.given_up.clone();
+                    self.announced.push(Announced { of: *of, notice, given_up, position });
                 }
             }
             Record::Attempted { notice, attempt, cause, detail, next_at } => {
@@ -145,6 +156,12 @@ impl Book {
             }
         }
         Ok(())
+    }
+
+    /// The ledger record from which on a fold gives this memory again: everything before it concerns only what is
+    /// over and forgotten. `None` while nothing is remembered.
+    pub(crate) fn begins(&self) -> Option<u64> {
+        [self.alerts.begins(), self.notices.begins()].into_iter().flatten().min()
     }
 
     /// The open alert of this verdict's rule and station.

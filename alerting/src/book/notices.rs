@@ -20,6 +20,8 @@ struct Kept {
     state: NoticeState,
     born: u64,
     lane: Lane,
+    /// Where in the ledger its life begins.
+    begins: u64,
     /// References handed out and not yet reported delivered.
     parts_open: Vec<String>,
 }
@@ -40,7 +42,7 @@ pub(crate) struct Notices {
 
 impl Notices {
     /// A new notice: it waits, or was given up in the breath in which it was made.
-    pub(crate) fn made(&mut self, notice: Notice, given_up: Option<&str>) {
+    pub(crate) fn made(&mut self, notice: Notice, given_up: Option<&str>, position: u64) {
         if self.kept.contains_key(&notice.id) {
             return;
         }
@@ -53,7 +55,14 @@ impl Notices {
         self.by_birth.insert(born, id.clone());
         self.kept.insert(
             id.clone(),
-            Kept { notice, state, born, lane: lane.clone(), parts_open: Vec::new() },
+            Kept {
+                notice,
+                state,
+                born,
+                lane: lane.clone(),
+                begins: position,
+                parts_open: Vec::new(),
+            },
         );
         *self.waiting.entry(channel).or_default() += 1;
         self.lanes.entry(lane.clone()).or_default().push_back(id.clone());
@@ -64,15 +73,11 @@ impl Notices {
     }
 
     /// An attempt failed for now.
-    pub(crate) fn put_off(
-        &mut self,
-        id: &NoticeId,
-        attempt: u32,
-        later: Timestamp,
-        error: String,
-    ) {
+    pub(crate) fn put_off(&mut self, id: &NoticeId, attempt: u32, later: Timestamp, error: String) {
         let Some(kept) = self.kept.get_mut(id) else { return };
-        let NoticeState::Waiting { attempts, next_at, last_error } = &mut kept.state else { return };
+        let NoticeState::Waiting { attempts, next_at, last_error } = &mut kept.state else {
+            return;
+        };
         self.due.remove(&(kept.notice.channel, *next_at, kept.born));
         (*attempts, *next_at, *last_error) = (attempt, later, Some(error));
         let lane = kept.lane.clone();
@@ -168,6 +173,11 @@ impl Notices {
             .find_map(|known| Some((self.references.get(&known)?.clone(), known)))
     }
 
+    /// The first ledger record that any notice in memory needs.
+    pub(crate) fn begins(&self) -> Option<u64> {
+        self.kept.values().map(|kept| kept.begins).min()
+    }
+
     pub(crate) fn newest(&self, count: usize) -> Vec<NoticeView> {
         let newest = self.by_birth.values().rev().take(count);
         newest.filter_map(|id| self.view(id)).collect()
@@ -215,7 +225,10 @@ impl Notices {
             let Some(kept) = self.kept.remove(&oldest) else { return };
             self.by_birth.remove(&kept.born);
             for reference in kept.parts_open {
-                self.references.remove(&reference);
+                // An SMSC that began to count anew may have given the name to a newer message.
+                if self.references.get(&reference) == Some(&oldest) {
+                    self.references.remove(&reference);
+                }
             }
         }
     }

@@ -9,8 +9,8 @@
 //!
 //! | event | says | then |
 //! |---|---|---|
-//! | `decided` | for the readings' record at `position`: per changed alert the event, the reason, the evidence and the notices made | each notice waits; its first attempt may begin |
-//! | `more_notices` | notices of the `decided` record of the same position that follows, when one record cannot hold them all | they wait only once that record is there |
+//! | `decided` | for the readings' record at `position` (null: for the passing of time alone): per changed alert the event, the reason, the evidence and the notices made | each notice waits; its first attempt may begin |
+//! | `more_notices` | notices of the `decided` record that follows with the same position and instant, when one record cannot hold them all | they wait only once that record is there |
 //! | `attempted` | an attempt failed for now: number, cause, when to try again | the next attempt may begin at `next_at` |
 //! | `handed_over` | the other side took it, under these references | only a receipt changes it |
 //! | `receipt` | the SMSC says what became of one reference | delivered when all parts are |
@@ -46,8 +46,8 @@ const VERSION: u8 = 1;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Record {
-    Decided { position: u64, judged: Vec<Judged> },
-    MoreNotices { position: u64, alert: String, notices: Vec<NoticeRow> },
+    Decided { position: Option<u64>, judged: Vec<Judged> },
+    MoreNotices { position: Option<u64>, alert: String, notices: Vec<NoticeRow> },
     Attempted { notice: String, attempt: u32, cause: String, detail: String, next_at: i64 },
     HandedOver { notice: String, references: Vec<String> },
     Receipt { notice: String, reference: String, delivered: bool, detail: String },
@@ -75,7 +75,9 @@ pub enum LedgerError {
         source: serde_json::Error,
     },
     /// Written by a newer version of the product.
-    #[error("ledger record {position} is of version {version}; this program reads version {VERSION}")]
+    #[error(
+        "ledger record {position} is of version {version}; this program reads version {VERSION}"
+    )]
     Newer {
         /// The record's position in the ledger.
         position: u64,
@@ -102,7 +104,7 @@ pub enum LedgerError {
 
 /// The records of a decision, in the order in which they are written: `decided` comes last and makes the others count,
 /// so a power cut between them leaves nothing decided and nobody half told.
-pub(crate) fn decided(position: u64, mut judged: Vec<Judged>) -> Vec<Record> {
+pub(crate) fn decided(position: Option<u64>, mut judged: Vec<Judged>) -> Vec<Record> {
     let mut records = Vec::new();
     let mut room = NOTICES_A_RECORD;
     for judged in &mut judged {
@@ -130,13 +132,17 @@ impl Record {
         struct Version {
             v: u8,
         }
-        let malformed = |source| LedgerError::Malformed { position, source };
-        let Version { v: version } = serde_json::from_slice(bytes).map_err(malformed)?;
-        if version != VERSION {
-            return Err(LedgerError::Newer { position, version });
+        // A record of another version may not even parse as ours: then its version alone is looked for.
+        match (serde_json::from_slice::<Line>(bytes), serde_json::from_slice::<Version>) {
+            (Ok(line), _) if line.v == VERSION => Ok((Timestamp::from_millis(line.at), line.what)),
+            (Ok(line), _) => Err(LedgerError::Newer { position, version: line.v }),
+            (Err(source), version) => match version(bytes) {
+                Ok(Version { v }) if v != VERSION => {
+                    Err(LedgerError::Newer { position, version: v })
+                }
+                _ => Err(LedgerError::Malformed { position, source }),
+            },
         }
-        let line: Line = serde_json::from_slice(bytes).map_err(malformed)?;
-        Ok((Timestamp::from_millis(line.at), line.what))
     }
 
     pub(crate) fn handed_over(notice: &NoticeId, references: Vec<String>) -> Self {
@@ -148,11 +154,7 @@ impl Record {
     }
 
     pub(crate) fn acknowledged(alert: &AlertId, by: &str, note: &str) -> Self {
-        Self::Acknowledged {
-            alert: alert.to_string(),
-            by: by.to_owned(),
-            note: note.to_owned(),
-        }
+        Self::Acknowledged { alert: alert.to_string(), by: by.to_owned(), note: note.to_owned() }
     }
 }
 

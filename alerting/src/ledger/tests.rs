@@ -19,7 +19,10 @@ fn a_field_that_is_not_known_is_ignored_and_a_version_that_is_not_known_is_refus
     let newer_field = br#"{"v":1,"at":0,"x":1,"what":{"event":"given_up","notice":"n","why":"refused","detail":"","y":2}}"#;
     assert!(Record::decode(newer_field, 0).is_ok());
     let newer = br#"{"v":2,"at":0,"what":{"event":"brand_new"}}"#;
-    assert!(matches!(Record::decode(newer, 9), Err(LedgerError::Newer { position: 9, version: 2 })));
+    assert!(matches!(
+        Record::decode(newer, 9),
+        Err(LedgerError::Newer { position: 9, version: 2 })
+    ));
     let unknown = br#"{"v":1,"at":0,"what":{"event":"brand_new"}}"#;
     assert!(matches!(Record::decode(unknown, 9), Err(LedgerError::Malformed { position: 9, .. })));
     assert!(matches!(Record::decode(b"{", 0), Err(LedgerError::Malformed { .. })));

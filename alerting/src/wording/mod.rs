@@ -52,11 +52,12 @@ pub fn word(what: &Happening<'_>, person: &Person, channel: ChannelKind) -> Word
             Worded { subject: subject(what, person.language), body: email(what, person) }
         }
     };
-    match person.language {
-        Language::VietnameseUnmarked => {
+    match (person.language, channel) {
+        // One station's name with marks would make an English SMS cost twice.
+        (Language::VietnameseUnmarked, _) | (Language::English, ChannelKind::Sms) => {
             Worded { subject: unmarked(&marked.subject), body: unmarked(&marked.body) }
         }
-        Language::Vietnamese | Language::English => marked,
+        (Language::Vietnamese, _) | (Language::English, ChannelKind::Email) => marked,
     }
 }
 
@@ -123,10 +124,8 @@ fn email(what: &Happening<'_>, person: &Person) -> String {
     let texts = texts::of(language);
     let sentence = get(&texts.sentence, what.event.kind.as_str());
     let greeting = fill(get(&texts.label, "greeting"), &[("person", &person.name)]);
-    let mut body = format!(
-        "{greeting}\n\n{}\n\n",
-        told(what, texts, language, sentence, &station_name(what))
-    );
+    let mut body =
+        format!("{greeting}\n\n{}\n\n", told(what, texts, language, sentence, &station_name(what)));
     for (label, line) in evidence(what, texts, language) {
         if let Some(line) = line {
             body.push_str(&format!("{}: {line}\n", get(&texts.label, label)));

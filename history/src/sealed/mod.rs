@@ -28,6 +28,9 @@
 //! checksum of every column chunk in hexadecimal, eight digits each, row group by row group. A reader that meets
 //! another version says so and reads the rest; a reader of version 1 ignores metadata keys that it does not know.
 //!
+//! # `history/lock`
+//! Empty; locked by the process that has the folder open.
+//!
 //! # `history/manifest`
 //! Text, replaced as a whole: written beside itself, synced, renamed. One line each, fields parted by a space:
 //! ```text
@@ -42,13 +45,20 @@
 //! Times are milliseconds since 1970. Without its last line a manifest is damaged; that cannot come from a crash.
 
 mod file; // reading one sealed file, with every byte checked
+mod footer; // what it says of itself
+mod rows; // what was decoded of it
+mod scan; // all of it, in order
+mod chunks; // the checked bytes that a decoder works on
 mod manifest; // which files count
 mod write; // writing one
 
-pub(crate) use file::{Footer, Scan, SealedFile};
+pub(crate) use file::SealedFile;
+pub(crate) use footer::Footer;
 pub(crate) use manifest::{
     FILE as MANIFEST, Manifest, series_lines, sync_dir, write as write_manifest,
 };
+pub(crate) use rows::Rows;
+pub(crate) use scan::Scan;
 pub(crate) use write::SealedWriter;
 
 /// The version written, and the newest one that can be read.

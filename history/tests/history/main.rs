@@ -1,5 +1,7 @@
 //! The store through its public face: what is applied is read, whatever happens in between.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod words; // records and questions in short form
 mod reading; // ranges, buckets, latest
 mod repeated; // duplicates, corrections, backlogs

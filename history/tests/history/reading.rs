@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, TimestampMillisecondType, UInt8Type, UInt64Type};
 use domain::{Flag, Timestamp};
 use history::{Config, Query};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::words::*;
 
@@ -149,7 +152,7 @@ fn latest_is_the_newest_with_a_value_by_its_own_time() {
     assert_eq!(latest(&history, "a"), "ph 10=7, salinity 10=1");
     assert_eq!(history.latest_all().len(), 3);
     assert_eq!(latest(&history, "nowhere"), "");
-    let known: Vec<_> = history.parameters(&station("b")).iter().map(|p| p.to_string()).collect();
+    let known: Vec<_> = history.parameters(&station("b")).iter().map(ToString::to_string).collect();
     assert_eq!(known, ["cod", "ph"]);
 }
 
@@ -190,4 +193,62 @@ fn it_is_due_by_count_or_by_age() {
     assert!(history.is_full());
     history.seal(at(14), false).unwrap();
     assert!(!history.is_full());
+}
+
+#[test]
+fn hundreds_of_files_open_from_the_manifest_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    for month in 0..300 {
+        history.apply(month as u64, &record("a", month * 31 * 24 * 60, "ph 7, cod 1"));
+    }
+    history.seal(at(0), true).unwrap();
+    drop(history);
+    let began = std::time::Instant::now();
+    let history = open(dir.path());
+    let took = began.elapsed();
+    eprintln!("{} files opened in {took:?}", history.stats().sealed_files);
+    assert!(290 < history.stats().sealed_files);
+    assert!(took < Duration::from_millis(500), "a debug build on a busy machine: {took:?}");
+    assert_eq!(history.range(&all("a", "ph")).unwrap().len(), 300);
+}
+
+#[test]
+fn a_six_value_reading_takes_less_than_32_bytes_of_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    let values = "ph 7, cod 1, tss 2, salinity 3, turbidity 4, battery 12";
+    for position in 0..3_000 {
+        let code = format!("s{}", position % 30);
+        history.apply(position, &record(&code, position as i64 / 30, values));
+    }
+    let stats = history.stats();
+    assert_eq!((stats.tail_rows, stats.tail_readings), (3_000, 18_000));
+    assert!(stats.tail_bytes < 32 * stats.tail_readings, "{stats:?}");
+}
+
+#[test]
+fn a_stranger_reads_the_columns_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    history.apply(1, &record("b", 0, "salinity 8.85"));
+    history.apply(2, &record("a", 15, "salinity -, ph 7.1!"));
+    history.seal(at(16), true).unwrap();
+    let file = std::fs::File::open(dir.path().join("2026-03-000000.parquet")).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let batch = reader.map(Result::unwrap).next().unwrap();
+    let column = |name: &str| batch.column_by_name(name).unwrap();
+    assert_eq!(
+        column("station").as_string::<i32>().iter().flatten().collect::<Vec<_>>(),
+        ["a", "b"]
+    );
+    let taken = column("taken_at").as_primitive::<TimestampMillisecondType>();
+    assert_eq!(taken.values(), &[at(15).as_millis(), DAY]);
+    assert_eq!(column("position").as_primitive::<UInt64Type>().values(), &[2, 1]);
+    let values: Vec<_> = column("salinity.value").as_primitive::<Float64Type>().iter().collect();
+    assert_eq!(values, [None, Some(8.85)]);
+    let flags: Vec<_> = column("salinity.flag").as_primitive::<UInt8Type>().iter().collect();
+    assert_eq!(flags, [Some(9), Some(2)]);
+    let flags: Vec<_> = column("ph.flag").as_primitive::<UInt8Type>().iter().collect();
+    assert_eq!(flags, [Some(4), None]);
 }

@@ -12,8 +12,8 @@ use lettre::transport::smtp::client::{Certificate, Tls as Lettre, TlsParameters}
 use lettre::transport::smtp::{AsyncSmtpTransportBuilder, PoolConfig};
 use lettre::{AsyncSmtpTransport, Tokio1Executor};
 
-use crate::channels::url::{self, BadUrl};
 use crate::channels::Secret;
+use crate::channels::url::{self, BadUrl};
 
 const PATTERN: &str = "smtp://user:password@host:port or smtps://user:password@host:port";
 
@@ -115,7 +115,8 @@ impl EmailConfig {
     }
 
     fn lettre_tls(&self) -> Result<Lettre, BadUrl> {
-        let certificate = |why: lettre::transport::smtp::Error| BadUrl::Certificate(why.to_string());
+        let certificate =
+            |why: lettre::transport::smtp::Error| BadUrl::Certificate(why.to_string());
         let parameters = || {
             let mut builder = TlsParameters::builder(self.host.clone());
             if let Some(pem) = &self.authority {

@@ -55,7 +55,7 @@ fn reference(notice: &Notice, answer: &Response) -> String {
 /// mended while the notice waits. 421 closes the channel (RFC 5321 §3.8).
 fn not_sent(error: &SmtpError) -> NotSent {
     let detail = chain(error);
-    let Some(code) = error.status().map(|code| u16::from(code)) else {
+    let Some(code) = error.status().map(u16::from) else {
         return match error.is_client() {
             true => NotSent::never(detail),
             false => NotSent::later(Setback::Away, detail),

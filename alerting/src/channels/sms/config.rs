@@ -60,6 +60,8 @@ pub struct SmsConfig {
     pub window: usize,
     /// A line that is quiet for so long is asked whether it lives (`enquire_link`).
     pub enquire_every: Duration,
+    /// The answer to one request, bind and submit alike; without it the connection counts as dead.
+    pub answer_within: Duration,
     /// The longest pause between two attempts to connect.
     pub reconnect_longest: Duration,
 }
@@ -88,6 +90,7 @@ impl SmsConfig {
             concatenation: Concatenation::Udh,
             window: WINDOW,
             enquire_every: Duration::from_secs(30),
+            answer_within: Duration::from_secs(10),
             reconnect_longest: Duration::from_secs(30),
         };
         for (option, value) in parts.options {
@@ -132,7 +135,8 @@ fn source(value: String) -> Result<Source, BadUrl> {
     // A plus in a query is a space unless it was written as %2B; both are meant as a plus.
     let digits = value.trim_start_matches([' ', '+']);
     let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    let is_name = value.len() <= 11 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || b == b'.');
+    let is_name = value.len() <= 11
+        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || b == b'.');
     match (is_number, is_name) {
         (true, _) if digits.len() < value.len() && digits.len() <= 15 => {
             Ok(Source::International(digits.to_owned()))

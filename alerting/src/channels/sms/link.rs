@@ -16,15 +16,14 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
-use super::receipt::{self, Receipt};
 use super::SmsConfig;
+use super::receipt::{self, Receipt};
 
 /// TCP to the SMSC. A SYN is repeated after 1 and 3 seconds; a line that needs a third try is not one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The answer to one request, bind and submit alike.
-pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A farewell that nobody answers must not hold up the shutdown.
 const UNBIND_TIMEOUT: Duration = Duration::from_secs(2);
@@ -59,6 +58,8 @@ pub enum LinkError {
 #[derive(Clone)]
 pub(super) struct Bound {
     pub(super) client: Client,
+    /// The answer to one request.
+    pub(super) answer_within: Duration,
     /// One permit per message that may stand unanswered.
     pub(super) window: Arc<Semaphore>,
     /// Cancelled by whoever finds the connection dead.
@@ -130,10 +131,14 @@ impl Link {
         let window = Arc::new(Semaphore::new(self.config.window));
         tracing::info!(host = %self.config.host, port = self.config.port, "bound to the SMSC");
         metrics::gauge!("saltline_sms_link_up").set(1.0);
-        self.bound.send_replace(Some(Bound { client: client.clone(), window, dead: dead.clone() }));
-        let pump = events.for_each_concurrent(RECEIPTS_AT_ONCE, |event| {
-            take(event, &client, &dead, on_receipt)
-        });
+        self.bound.send_replace(Some(Bound {
+            client: client.clone(),
+            answer_within: self.config.answer_within,
+            window,
+            dead: dead.clone(),
+        }));
+        let pump = events
+            .for_each_concurrent(RECEIPTS_AT_ONCE, |event| take(event, &client, &dead, on_receipt));
         let why = tokio::select! {
             () = pump => "hung up",
             () = client.closed() => "closed",
@@ -182,7 +187,8 @@ where
             let status = match receipt::read(deliver) {
                 Some(receipt) => status(on_receipt(receipt).await),
                 None => {
-                    metrics::counter!("saltline_sms_incoming_total", "what" => "message").increment(1);
+                    metrics::counter!("saltline_sms_incoming_total", "what" => "message")
+                        .increment(1);
                     tracing::info!("an SMS from a phone is not read by anybody");
                     CommandStatus::EsmeRok
                 }
@@ -238,22 +244,24 @@ pub(super) async fn connect(config: &SmsConfig) -> Result<Session, LinkError> {
     stream.set_nodelay(true).map_err(LinkError::Connect)?;
     let (client, events, connection) = ConnectionBuilder::new()
         .enquire_link_interval(config.enquire_every)
-        .enquire_link_response_timeout(ANSWER_TIMEOUT)
-        .response_timeout(ANSWER_TIMEOUT)
+        .enquire_link_response_timeout(config.answer_within)
+        .response_timeout(config.answer_within)
         // Otherwise the client takes version 5.0 only, and our carriers speak 3.4.
         .disable_interface_version_check()
         .no_spawn()
         .connected(stream);
     let mut tasks = JoinSet::new();
-    tasks.spawn(connection);
-    let bound = timeout(ANSWER_TIMEOUT, client.bind_transceiver(bind(config)?)).await;
+    // At debug level the codec logs every PDU whole: the bind with its password, the SMS with its number. What goes
+    // wrong comes out as an event, and is logged by us.
+    tasks.spawn(connection.with_subscriber(NoSubscriber::default()));
+    let bound = timeout(config.answer_within, client.bind_transceiver(bind(config)?)).await;
     match bound {
         Ok(Ok(_)) => Ok(Session { client, events: Box::new(events), connection: tasks }),
         Ok(Err(rusmppc::error::Error::UnexpectedResponse { response })) => {
             Err(LinkError::Refused(command_status(&response)))
         }
         Ok(Err(error)) => Err(LinkError::Protocol(error)),
-        Err(_) => Err(LinkError::Timeout(ANSWER_TIMEOUT)),
+        Err(_) => Err(LinkError::Timeout(config.answer_within)),
     }
 }
 

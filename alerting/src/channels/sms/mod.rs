@@ -9,8 +9,8 @@ mod probe; // does the SMSC let us in?
 mod send; // a notice becomes an SMS
 
 pub use config::{Concatenation, SmsConfig, Source};
-pub use link::LinkError;
 pub(crate) use link::Handled;
+pub use link::LinkError;
 pub use probe::probe;
 pub use receipt::{Fate, Receipt};
 pub use segments::{Alphabet, PARTS_MAX, segments};

@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn the_accented_model_of_the_domain_takes_two_parts() {
-        let text = "CẢNH BÁO MẶN: Cống Xuân Hòa 05h 12/03 đo 8,9 g/l. KHÔNG lấy nước tưới. Cống ĐÓNG.";
+        let text =
+            "CẢNH BÁO MẶN: Cống Xuân Hòa 05h 12/03 đo 8,9 g/l. KHÔNG lấy nước tưới. Cống ĐÓNG.";
         assert_eq!(lengths(text).1.len(), 2);
     }
 }

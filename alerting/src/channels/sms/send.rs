@@ -5,18 +5,16 @@ use std::future::Future;
 use std::time::Duration;
 
 use domain::Notice;
+use rusmpp::CommandStatus;
 use rusmpp::pdus::SubmitSm;
 use rusmpp::tlvs::MessageSubmissionRequestTlvValue as Tlv;
 use rusmpp::types::{COctetString, EmptyOrFullCOctetString, OctetString};
-use rusmpp::values::{
-    DataCoding, EsmClass, Npi, RegisteredDelivery, Ton, UserMessageReference,
-};
-use rusmpp::CommandStatus;
+use rusmpp::values::{DataCoding, EsmClass, Npi, RegisteredDelivery, Ton, UserMessageReference};
 use rusmppc::error::Error;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::link::{ANSWER_TIMEOUT, Bound, Handled, Link, c_string};
+use super::link::{Bound, Handled, Link, c_string};
 use super::receipt::Receipt;
 use super::segments::{Alphabet, segments};
 use super::{Concatenation, SmsConfig, Source};
@@ -26,8 +24,9 @@ use crate::channels::{Accepted, NotSent, Setback};
 /// country, twice over.
 const LINK_WAIT: Duration = Duration::from_secs(3);
 
-/// One part, from our queue to the SMSC's answer. A second more than the answer itself may take, for writing.
-const SUBMIT_TIMEOUT: Duration = Duration::from_secs(11);
+/// One part, from our queue to the SMSC's answer: a second more than the answer itself may take, for writing into a
+/// socket that the other side may have stopped reading.
+const WRITING: Duration = Duration::from_secs(1);
 
 /// esm_class of an ordinary message, and of one that begins with a user data header (SMPP 3.4 §5.2.12). Written as
 /// numbers because `EsmClass::default()` of rusmpp 0.4 is 0x08, a delivery acknowledgement.
@@ -82,10 +81,12 @@ impl Sms {
 }
 
 async fn submit(bound: &Bound, part: SubmitSm) -> Result<String, NotSent> {
-    match timeout(SUBMIT_TIMEOUT, bound.client.submit_sm(part)).await {
+    match timeout(bound.answer_within + WRITING, bound.client.submit_sm(part)).await {
         Ok(Ok(answer)) => Ok(answer.message_id().as_str().to_owned()),
         Ok(Err(Error::UnexpectedResponse { response })) => Err(refused(response.status())),
-        Ok(Err(Error::Encode(why))) => Err(NotSent::never(format!("cannot be written in SMPP: {why}"))),
+        Ok(Err(Error::Encode(why))) => {
+            Err(NotSent::never(format!("cannot be written in SMPP: {why}")))
+        }
         Ok(Err(error)) => {
             // Half-open or broken: whoever comes next shall not wait for it again.
             bound.dead.cancel();
@@ -93,7 +94,10 @@ async fn submit(bound: &Bound, part: SubmitSm) -> Result<String, NotSent> {
         }
         Err(_) => {
             bound.dead.cancel();
-            Err(NotSent::later(Setback::Away, format!("no answer within {ANSWER_TIMEOUT:?}")))
+            Err(NotSent::later(
+                Setback::Away,
+                format!("no answer within {:?}", bound.answer_within),
+            ))
         }
     }
 }
@@ -163,13 +167,19 @@ fn submit_sm(
         .dest_addr_npi(Npi::Isdn)
         .destination_addr(destination(&notice.address)?)
         .esm_class(EsmClass::from(if with_header { WITH_HEADER } else { PLAIN }))
-        .validity_period(EmptyOrFullCOctetString::from_string(VALID_FOR.to_owned()).map_err(|why| NotSent::never(format!("the validity: {why}")))?)
+        .validity_period(
+            EmptyOrFullCOctetString::from_string(VALID_FOR.to_owned())
+                .map_err(|why| NotSent::never(format!("the validity: {why}")))?,
+        )
         .registered_delivery(RegisteredDelivery::from(RECEIPT_WANTED))
         .data_coding(match alphabet {
             Alphabet::Gsm7 => DataCoding::McSpecific,
             Alphabet::Ucs2 => DataCoding::Ucs2,
         })
-        .short_message(OctetString::from_vec(octets).map_err(|why| NotSent::never(format!("the text: {why}")))?)
+        .short_message(
+            OctetString::from_vec(octets)
+                .map_err(|why| NotSent::never(format!("the text: {why}")))?,
+        )
         .tlvs(tlvs)
         .build())
 }

@@ -1,5 +1,8 @@
 //! What the tests of several files need: the keeper Ba Tu, the station Xuân Hòa, a clock we hold.
 
+pub(crate) mod smsc; // takes SMS
+pub(crate) mod smtp; // takes e-mails
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -10,7 +13,7 @@ use domain::{
 };
 use journal::Journal;
 
-use crate::{Alerting, Roster};
+use crate::{Alerting, NoticeView, Roster};
 
 /// A clock that stands where it is put.
 #[derive(Debug, Default)]
@@ -120,11 +123,40 @@ pub(crate) fn verdict(text: &str) -> Verdict {
 /// An alerting on a ledger in `dir`, with Ba Tư on duty over these channels.
 pub(crate) fn alerting(
     dir: &std::path::Path,
-    clock: Arc<Held>,
+    clock: Arc<dyn Clock>,
     channels: &[ChannelKind],
 ) -> Alerting {
     let ledger = Journal::open(dir, &journal::Config::default()).unwrap();
     let alerting = Alerting::open(ledger, clock).unwrap();
     alerting.set_roster(roster(channels));
     alerting
+}
+
+/// A clock that runs as ours does, from 05:00.
+#[derive(Debug)]
+pub(crate) struct Running(tokio::time::Instant);
+
+impl Running {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(tokio::time::Instant::now()))
+    }
+}
+
+impl Clock for Running {
+    fn now(&self) -> Timestamp {
+        time("05:00") + self.0.elapsed()
+    }
+}
+
+/// Waits until the newest notices satisfy the question, for at most so long as a slow machine may need.
+pub(crate) async fn until(alerting: &Alerting, question: impl Fn(&[NoticeView]) -> bool) {
+    let mut changes = alerting.changes();
+    let satisfied = async {
+        while !question(&alerting.notices(100)) {
+            changes.changed().await.unwrap();
+        }
+    };
+    if tokio::time::timeout(Duration::from_secs(30), satisfied).await.is_err() {
+        panic!("not within 30 s: {:#?}", alerting.notices(100));
+    }
 }

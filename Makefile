@@ -1,0 +1,111 @@
+# Two commands matter: `make demo` shows the whole on this machine, `make test` checks it.
+# Each installs what it lacks and says so. Nothing is installed outside of this folder but Debian packages.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+SAY := @printf '\033[1m==> %s\033[0m\n'
+STAMPS := .stamps
+VENV := .venv
+WEB := portal/web
+
+# A package is asked for by the file that it brings, so that a machine which has it needs no root.
+BUILD_FILES := /usr/bin/cc:build-essential /usr/bin/node:nodejs /usr/bin/npm:npm
+TEST_FILES := /usr/sbin/mosquitto:mosquitto /usr/bin/mosquitto_pub:mosquitto-clients \
+	/usr/bin/chromium:chromium /usr/share/fonts/truetype/noto/NotoSans-Regular.ttf:fonts-noto-core
+
+.PHONY: help demo test check unit peers bench web clean-demo fmt
+
+help:
+	@printf '%s\n' 'make demo    watch the tide push salt up the river, on this machine alone' \
+	  'make test    everything that CI checks: format, lints, tests, real peers, benches run small' \
+	  'make bench   the figures of docs/promises.md, measured here beside their peers' \
+	  'make check   format, lints and the documents against the code' \
+	  'make unit    the tests of the crates alone'
+
+demo: $(STAMPS)/build web
+	$(SAY) 'Building Saltline (the first time takes some minutes; cargo says what it is at)'
+	cargo build --profile demo --locked --bin saltline
+	cargo build --profile demo --locked --package firmware-sim --bin firmware-sim
+	$(SAY) 'Starting the demo'
+	@exec "$${CARGO_TARGET_DIR:-target}/demo/saltline" demo $(ARGS)
+
+test: check unit peers
+	@printf '\nAll of it passed.\n'
+
+check: $(STAMPS)/build web
+	$(SAY) 'Format, lints, documents'
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo xtask tidy
+
+unit: $(STAMPS)/build web
+	$(SAY) 'Tests of the crates and stories on real sockets'
+	cargo test --workspace --locked
+
+peers: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv $(STAMPS)/npm-peers web
+	$(SAY) 'Building what the peers talk to'
+	cargo build --workspace --locked --bins
+	$(SAY) 'Real peers: paho, mosquitto, aiosmtpd, an SMSC from npm, Chromium; power cuts; full disk; real records'
+	$(VENV)/bin/python -m pytest tests/peers --color=yes
+
+bench: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv
+	$(SAY) 'Building with optimisation'
+	cargo build --release --locked --bins --workspace
+	cargo bench --workspace --locked
+	$(VENV)/bin/python benches/front_door.py
+	$(VENV)/bin/python benches/whole_path.py
+	$(VENV)/bin/python benches/footprint.py
+
+web: $(STAMPS)/web
+
+fmt:
+	cargo fmt --all
+
+clean-demo:
+	rm -rf demo-data
+
+# $(call apt,FILES): installs the packages whose file is not there.
+define apt
+	@missing=''; \
+	for pair in $(1); do [ -e "$${pair%%:*}" ] || missing="$$missing $${pair##*:}"; done; \
+	if [ -n "$$missing" ]; then \
+	  printf '\033[1m==> Installing Debian packages:%s\033[0m\n' "$$missing"; \
+	  sudo=''; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -qq; \
+	  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing; \
+	fi
+endef
+
+# node and npm may come from elsewhere than Debian: they are asked for by name.
+$(STAMPS)/build:
+	@command -v cargo >/dev/null || { echo 'Rust is missing: install it with rustup (https://rustup.rs)'; exit 1; }
+	@mkdir -p $(STAMPS)
+	$(call apt,$(filter-out $(if $(shell command -v node),/usr/bin/node:nodejs) $(if $(shell command -v npm),/usr/bin/npm:npm),$(BUILD_FILES)))
+	@touch $@
+
+$(STAMPS)/test:
+	$(call apt,$(TEST_FILES))
+	@touch $@
+
+$(STAMPS)/venv: tests/peers/requirements.txt
+	$(SAY) 'Python environment for test peers'
+	@python3 -c 'import ensurepip' 2>/dev/null || { $(MAKE) --no-print-directory $(STAMPS)/python-venv; }
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/peers/requirements.txt
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/python-venv:
+	$(call apt,/nonexistent:python3-venv)
+	@touch $@
+
+$(STAMPS)/npm-peers: tests/peers/package.json tests/peers/package-lock.json
+	$(SAY) 'npm packages for test peers'
+	cd tests/peers && npm ci --silent --no-audit --no-fund
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/web: $(shell find $(WEB) -path '*/node_modules' -prune -o -path '*/dist' -prune -o -type f -print 2>/dev/null) | $(STAMPS)/build
+	$(SAY) 'Web front end'
+	cd $(WEB) && npm ci --silent --no-audit --no-fund && npm run --silent check && npm run --silent build
+	@mkdir -p $(STAMPS) && touch $@

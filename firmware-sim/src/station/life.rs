@@ -1,0 +1,363 @@
+//! The life of a station: it measures when its clock says so, stores, sends oldest first, forgets only what was
+//! acknowledged; loses its link and its power as its fate wills, and comes back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Clock, Timestamp};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{Dials, FLASH_REPORTS, Fate, Flash, Sample, Span, Stored, Wakes, measure};
+use crate::backoff::Backoff;
+use crate::clock::VirtualTime;
+use crate::estuary::{Estuary, SimStation};
+use crate::mqtt::{Door, Incoming, Link, LinkError, Login, Version, WINDOW};
+use crate::tally::Tally;
+
+/// A station looks at least so often what has become due; with time running fast, once a virtual minute, but never
+/// more than 200 times a second.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Measurements caught up with in one look: two days at one every five minutes. What a longer sleep of the machine
+/// skips is skipped, as on a logger that was off, and said.
+const CATCH_UP_MAX: u32 = 576;
+/// After a refusal for quota the station waits so long before it sends again.
+const QUOTA_WAIT: Duration = Duration::from_secs(1);
+
+/// What a station is told when it is put up.
+#[derive(Debug, Clone)]
+pub struct Orders {
+    /// The truth it measures.
+    pub estuary: Estuary,
+    /// Its seed.
+    pub seed: u64,
+    /// How hard its life is.
+    pub dials: Dials,
+    /// The virtual clock.
+    pub time: VirtualTime,
+    /// Virtual time between measurements.
+    pub interval: Duration,
+    /// Where the engine is.
+    pub door: Door,
+    /// The station's key.
+    pub key: Option<String>,
+    /// The MQTT it speaks.
+    pub version: Version,
+}
+
+/// A living station.
+pub struct Life {
+    place: &'static SimStation,
+    orders: Orders,
+    clock: Arc<dyn Clock>,
+    tally: Arc<Tally>,
+    fate: Fate,
+    flash: Flash,
+    due: Timestamp,
+    clock_error_ms: i64,
+    link: Option<Up>,
+    retry: Backoff,
+    pkid: u16,
+}
+
+struct Up {
+    link: Link,
+    since: Timestamp,
+    under_way: u16,
+    send_after: Instant,
+}
+
+impl Life {
+    /// Puts a station up.
+    #[must_use]
+    pub fn new(
+        place: &'static SimStation,
+        orders: Orders,
+        clock: Arc<dyn Clock>,
+        tally: Arc<Tally>,
+    ) -> Self {
+        let now = orders.time.at(clock.now());
+        let interval = orders.interval;
+        // Numbers continue from run to run, because virtual time does.
+        let first_seq = now.as_millis().max(0).cast_unsigned() / interval.as_millis().max(1) as u64;
+        let fate = Fate::new(orders.seed, place.code, orders.dials);
+        Self {
+            place,
+            fate,
+            flash: Flash::new(first_seq, FLASH_REPORTS),
+            due: now.floor(interval)
+                + if now.floor(interval) == now { Duration::ZERO } else { interval },
+            clock_error_ms: 0,
+            link: None,
+            retry: Backoff::new(fate.seed()),
+            pkid: 0,
+            orders,
+            clock,
+            tally,
+        }
+    }
+
+    /// Lives until told to stop; then says goodbye.
+    pub async fn run(mut self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let now = self.now();
+            if let Some(cut) = self.fate.power_cut(now) {
+                self.without_power(cut, &stop).await;
+                continue;
+            }
+            self.measure_until(now);
+            self.mind_the_link(now, &stop).await;
+            self.report_queue();
+            self.wait(&stop).await;
+        }
+        self.farewell().await;
+    }
+
+    fn now(&self) -> Timestamp {
+        self.orders.time.at(self.clock.now())
+    }
+
+    fn measure_until(&mut self, now: Timestamp) {
+        let interval = self.orders.interval;
+        let behind = now.since(self.due).as_millis() / interval.as_millis().max(1);
+        if u128::from(CATCH_UP_MAX) < behind {
+            tracing::warn!(
+                station = self.place.code,
+                behind,
+                "slept too long: measurements skipped"
+            );
+            self.due = now.floor(interval);
+        }
+        while self.due <= now {
+            if self.fate.power_cut(self.due).is_none() {
+                let sample = measure(&self.orders.estuary, &self.fate, self.place, self.due);
+                let dropped = self.flash.store(self.due, self.stamp(self.due), sample);
+                self.tally.measured(1);
+                self.tally.dropped(dropped);
+                if dropped > 0 {
+                    tracing::warn!(
+                        station = self.place.code,
+                        "store full: the oldest report is lost"
+                    );
+                }
+            }
+            self.due = self.due + interval;
+        }
+    }
+
+    /// What the station's own clock says.
+    fn stamp(&self, at: Timestamp) -> Timestamp {
+        let ran = at.as_millis() - self.orders.time.start.as_millis();
+        let drift = ran as f64 * self.fate.dials().clock_drift_ppm * 1e-6;
+        Timestamp::from_millis(at.as_millis() + self.clock_error_ms + drift as i64)
+    }
+
+    async fn without_power(&mut self, cut: Span, stop: &CancellationToken) {
+        tracing::info!(station = self.place.code, "power cut");
+        self.tally.power_cut();
+        self.drop_link("power cut");
+        let off = self.orders.time.wait(self.clock.now(), cut.until);
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(off) => {}
+        }
+        self.clock_error_ms = match self.fate.wakes(cut) {
+            Wakes::Right => self.clock_error_ms,
+            Wakes::Behind => -(cut.until.since(cut.from).as_millis() as i64),
+            Wakes::Factory => -cut.until.as_millis(),
+        };
+        self.due = self.due.max(cut.until.floor(self.orders.interval));
+        self.retry.reset();
+    }
+
+    async fn mind_the_link(&mut self, now: Timestamp, stop: &CancellationToken) {
+        if self.fate.outage(now).is_some() {
+            self.drop_link("outage");
+        } else if self.link.is_none() && self.retry.is_due() {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.connect() => {}
+            }
+        }
+        if let Err(error) = self.send().await {
+            self.lost(&error);
+        }
+    }
+
+    async fn connect(&mut self) {
+        let login = Login {
+            code: self.place.code.to_owned(),
+            key: self.orders.key.clone(),
+            version: self.orders.version,
+            window: WINDOW,
+        };
+        match self.greet(&login).await {
+            Ok(up) => {
+                tracing::info!(
+                    station = self.place.code,
+                    version = ?login.version,
+                    queued = self.flash.len(),
+                    "connected"
+                );
+                self.tally.connected();
+                self.retry.reset();
+                if self.clock_error_ms < -86_400_000 {
+                    // The modem gives the time to a clock that lost it.
+                    self.clock_error_ms = 0;
+                }
+                self.link = Some(up);
+            }
+            Err(error) => self.lost(&error),
+        }
+    }
+
+    async fn greet(&mut self, login: &Login) -> Result<Up, LinkError> {
+        let mut link = Link::open(&self.orders.door, login).await?;
+        let pkid = self.next_pkid();
+        let topic = format!("stations/{}/state", self.place.code);
+        link.publish(&topic, "online", pkid, true)?;
+        link.flush().await?;
+        Ok(Up { link, since: self.now(), under_way: 0, send_after: Instant::now() })
+    }
+
+    /// Fills the window with the oldest reports that are not under way.
+    async fn send(&mut self) -> Result<(), LinkError> {
+        let Some(mut up) = self.link.take() else { return Ok(()) };
+        let topic = format!("stations/{}/readings", self.place.code);
+        let mut sent = 0;
+        while up.under_way < up.link.window() && up.send_after <= Instant::now() {
+            let pkid = self.next_pkid();
+            let interval = self.orders.interval;
+            let Some(report) = self.flash.send_next(pkid) else { break };
+            // Older than one interval when the link came up: a backlog, not news.
+            let replay = interval < up.since.since(report.at);
+            up.link.publish(&topic, payload(report, replay), pkid, false)?;
+            up.under_way += 1;
+            sent += 1;
+        }
+        if 0 < sent {
+            self.tally.sent(sent);
+            up.link.flush().await?;
+        }
+        up.link.keep_alive(0 < up.under_way).await?;
+        self.link = Some(up);
+        Ok(())
+    }
+
+    fn next_pkid(&mut self) -> u16 {
+        loop {
+            self.pkid = self.pkid % u16::MAX + 1;
+            if !self.flash.uses(self.pkid) {
+                return self.pkid;
+            }
+        }
+    }
+
+    /// Waits until something is due or the engine says something.
+    async fn wait(&mut self, stop: &CancellationToken) {
+        let look = LOOK_EVERY
+            .min(Duration::from_secs(60).div_f64(self.orders.time.speed.max(1e-6)))
+            .max(Duration::from_millis(5))
+            .min(self.orders.time.wait(self.clock.now(), self.due).max(Duration::from_millis(1)));
+        let heard = async {
+            match &mut self.link {
+                Some(up) => up.link.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(look) => {}
+            heard = heard => match heard {
+                Ok(incoming) => self.heed(incoming),
+                Err(error) => self.lost(&error),
+            }
+        }
+    }
+
+    fn heed(&mut self, incoming: Incoming) {
+        let Some(up) = &mut self.link else { return };
+        match incoming {
+            Incoming::Acked(pkid) => {
+                if self.flash.acknowledge(pkid) {
+                    up.under_way = up.under_way.saturating_sub(1);
+                    self.tally.acked();
+                }
+            }
+            Incoming::Refused(pkid, why) => {
+                if self.flash.acknowledge(pkid) {
+                    up.under_way = up.under_way.saturating_sub(1);
+                    self.tally.refused();
+                    tracing::warn!(station = self.place.code, why, "the engine refused a report");
+                }
+            }
+            Incoming::Later(pkid) => {
+                self.flash.again(pkid);
+                up.under_way = up.under_way.saturating_sub(1);
+                up.send_after = Instant::now() + QUOTA_WAIT;
+            }
+            Incoming::Goodbye(why) => self.lost(&LinkError::Closed(why)),
+            Incoming::Welcome { .. } | Incoming::Turned(_) | Incoming::Alive => {}
+        }
+    }
+
+    fn lost(&mut self, error: &LinkError) {
+        self.drop_link("lost");
+        let wait = self.retry.next_wait();
+        let source = std::error::Error::source(error).map(ToString::to_string);
+        tracing::warn!(station = self.place.code, %error, source, ?wait, "no link: trying again");
+    }
+
+    /// Closes the socket without a word, so that the engine publishes the will.
+    fn drop_link(&mut self, why: &str) {
+        if self.link.take().is_some() {
+            tracing::info!(station = self.place.code, why, queued = self.flash.len(), "link down");
+        }
+        self.flash.all_again();
+    }
+
+    fn report_queue(&self) {
+        self.tally.queued(self.place.code, self.flash.len());
+    }
+
+    /// Waits a moment for what is under way, then says `offline` itself: a clean goodbye fires no will.
+    async fn farewell(mut self) {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let saying = async {
+            while self.link.as_ref().is_some_and(|up| 0 < up.under_way) {
+                self.wait(&CancellationToken::new()).await;
+            }
+            let pkid = self.next_pkid();
+            if let Some(mut up) = self.link.take() {
+                let topic = format!("stations/{}/state", self.place.code);
+                up.link.publish(&topic, "offline", pkid, true)?;
+                up.link.close().await?;
+            }
+            Ok::<(), LinkError>(())
+        };
+        if !matches!(timeout(PATIENCE, saying).await, Ok(Ok(()))) {
+            tracing::info!(station = self.place.code, "left without a goodbye");
+        }
+        self.report_queue();
+    }
+}
+
+/// One report of `docs/wire.md`.
+#[derive(serde::Serialize)]
+struct ReportJson<'a> {
+    time: String,
+    seq: u64,
+    values: &'a Sample,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    replay: bool,
+}
+
+fn payload(report: &Stored, replay: bool) -> Vec<u8> {
+    let json = ReportJson {
+        time: report.stamped.to_local_rfc3339(),
+        seq: report.seq,
+        values: &report.sample,
+        replay,
+    };
+    serde_json::to_vec(&json).expect("numbers and texts always fit into JSON")
+}

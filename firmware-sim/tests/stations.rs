@@ -1,0 +1,199 @@
+//! Stations against a broker that misbehaves: what they say, what they keep, what they say again.
+
+mod broker;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::{Answer, Broker};
+use domain::{Clock, Timestamp};
+use firmware_sim::Totals;
+use firmware_sim::clock::{MachineClock, VirtualTime};
+use firmware_sim::estuary::station;
+use firmware_sim::fleet::Fleet;
+use firmware_sim::mqtt::{Door, Tls};
+use firmware_sim::station::Dials;
+use rumqttc::v5::mqttbytes::v5::PubAckReason;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+const START: &str = "2026-03-12T05:00:00+07:00";
+
+struct Running {
+    tasks: JoinSet<Totals>,
+    stop: CancellationToken,
+}
+
+impl Running {
+    async fn stop(mut self) -> Totals {
+        self.stop.cancel();
+        tokio::time::timeout(Duration::from_secs(10), self.tasks.join_next())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap()
+    }
+}
+
+/// A fleet at 6,000 times the speed: a report every 50 ms from every station.
+fn run(codes: &[&str], door: Door, dials: Dials) -> Running {
+    let stations = codes.iter().map(|c| (station(c).unwrap(), "secret".to_owned())).collect();
+    let start = Timestamp::parse_rfc3339(START).unwrap();
+    let time = VirtualTime { start, epoch: MachineClock.now(), speed: 6_000.0 };
+    let interval = Duration::from_secs(300);
+    let fleet = Fleet { door, stations, seed: 42, dials, time, interval };
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(fleet.run(Arc::new(MachineClock), stop.clone()));
+    Running { tasks, stop }
+}
+
+fn door(broker: &Broker) -> Door {
+    Door { address: broker.at.to_string(), tls: None }
+}
+
+#[tokio::test]
+async fn both_versions_say_what_the_wire_document_says() {
+    let broker = Broker::open([]).await;
+    let running = run(&["xuan-hoa", "my-tho"], door(&broker), Dials::default());
+    let from = |b: &Broker, v5| b.acked().iter().filter(|s| s.v5 == v5).count();
+    broker.until(|b| 5 <= from(b, false) && 5 <= from(b, true)).await;
+    let totals = running.stop().await;
+    assert_eq!(totals.measured, totals.acked + totals.queued, "{totals:?}");
+    let readings = broker.readings();
+    let first = readings.iter().find(|s| s.client == "xuan-hoa").unwrap();
+    assert_eq!(first.topic, "stations/xuan-hoa/readings");
+    let json = first.json();
+    assert_eq!(json["time"], START);
+    assert!(json.get("replay").is_none(), "news is no backlog");
+    let names: BTreeSet<_> = json["values"].as_object().unwrap().keys().cloned().collect();
+    let wanted = ["battery", "conductivity", "ph", "salinity", "water_level", "water_temperature"];
+    assert_eq!(names, wanted.map(str::to_owned).into());
+    let seqs: Vec<u64> =
+        readings.iter().filter(|s| s.client == "xuan-hoa").map(broker::Said::seq).collect();
+    assert!(seqs.windows(2).all(|w| w[1] == w[0] + 1), "{seqs:?}");
+    let book = broker.book.lock().unwrap();
+    for knock in &book.knocks {
+        assert_eq!((&knock.user, knock.key.as_str()), (&knock.client, "secret"));
+        let topic = format!("stations/{}/state", knock.client);
+        assert_eq!(knock.will, (topic, "offline".to_owned(), true));
+    }
+    let states: Vec<&str> = book
+        .said
+        .iter()
+        .filter(|s| s.topic == "stations/my-tho/state" && s.retain)
+        .map(|s| s.payload.as_str())
+        .collect();
+    assert_eq!(states, ["online", "offline"]);
+}
+
+#[tokio::test]
+async fn what_was_not_acknowledged_comes_again_oldest_first_and_as_a_backlog() {
+    let broker = Broker::open([Answer::Ack, Answer::Ack, Answer::Hangup]).await;
+    let running = run(&["vam-giong"], door(&broker), Dials::default());
+    broker.until(|b| b.acked().len() >= 30).await;
+    let totals = running.stop().await;
+    let seqs: Vec<u64> = broker.acked().iter().map(broker::Said::seq).collect();
+    assert!(seqs.windows(2).all(|w| w[1] == w[0] + 1), "no gap, no repeat, in order: {seqs:?}");
+    let backlog: Vec<bool> =
+        broker.acked().iter().map(|s| s.json()["replay"].as_bool().unwrap_or(false)).collect();
+    assert!(!backlog[0] && backlog[2], "the report of before the break comes as a backlog");
+    assert!(!backlog[backlog.len() - 1], "and then there is news again");
+    assert!(totals.connected >= 2 && totals.sent > totals.acked);
+}
+
+#[tokio::test]
+async fn a_hard_life_loses_nothing() {
+    let broker = Broker::open([]).await;
+    let dials = Dials { loss: 0.3, power_cuts: 12.0, clock_drift_ppm: 100.0, faults: 4.0 };
+    let running = run(&["xuan-hoa", "my-tho", "go-cat"], door(&broker), dials);
+    broker.until(|b| b.acked().len() >= 300).await;
+    let totals = running.stop().await;
+    assert_eq!(totals.measured, totals.acked + totals.queued, "{totals:?}");
+    assert!(totals.power_cuts > 0 && totals.connected > 3, "{totals:?}");
+    for code in ["xuan-hoa", "my-tho", "go-cat"] {
+        let seqs: BTreeSet<u64> =
+            broker.acked().iter().filter(|s| s.client == code).map(broker::Said::seq).collect();
+        let (first, last) = (seqs.first().unwrap(), seqs.last().unwrap());
+        assert!(last - first < seqs.len() as u64 + 21, "{code}: only the last window may miss");
+    }
+}
+
+#[tokio::test]
+async fn mqtt_5_says_why_and_the_station_heeds_it() {
+    let broker = Broker::open([
+        Answer::Ack,
+        Answer::Ack,
+        Answer::Reason(PubAckReason::PayloadFormatInvalid),
+        Answer::Reason(PubAckReason::QuotaExceeded),
+    ])
+    .await;
+    // The second station of a fleet speaks 5; the first is kept away from the script by its own broker.
+    let running = run(&["xuan-hoa", "my-tho"], door(&broker), Dials::default());
+    let v5_acked = |b: &Broker| b.acked().iter().filter(|s| s.v5).count();
+    broker.until(|b| b.book.lock().unwrap().script.is_empty() && 30 <= v5_acked(b)).await;
+    let totals = running.stop().await;
+    let said = broker.readings();
+    for scripted in said.iter().filter(|s| s.v5) {
+        let again = |s: &&broker::Said| s.client == scripted.client && s.seq() == scripted.seq();
+        let times = said.iter().filter(again).count();
+        match scripted.answer {
+            Answer::Reason(PubAckReason::PayloadFormatInvalid) => assert_eq!(times, 1),
+            Answer::Reason(PubAckReason::QuotaExceeded) => assert!(times > 1, "sent again later"),
+            _ => {}
+        }
+    }
+    let refused = said
+        .iter()
+        .filter(|s| s.v5 && s.answer == Answer::Reason(PubAckReason::PayloadFormatInvalid))
+        .count();
+    assert_eq!(totals.refused, refused as u64);
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_turned_away_and_nothing_is_said_or_lost() {
+    let broker = Broker::open([]).await;
+    broker.book.lock().unwrap().key = "another".to_owned();
+    let running = run(&["xuan-hoa"], door(&broker), Dials::default());
+    broker.until(|b| 2 <= b.book.lock().unwrap().knocks.len()).await;
+    let totals = running.stop().await;
+    assert_eq!((totals.acked, totals.sent, totals.connected), (0, 0, 0));
+    assert_eq!(totals.measured, totals.queued);
+}
+
+#[tokio::test]
+async fn stations_speak_tls_with_an_authority_they_trust_and_with_no_other() {
+    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key =
+        rustls::pki_types::PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![issued.cert.der().clone()], key)
+        .unwrap();
+    let broker = Broker::open_with([], Some(Arc::new(config).into())).await;
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, issued.cert.pem()).unwrap();
+    let address = format!("localhost:{}", broker.at.port());
+    let trusting = Door { address: address.clone(), tls: Some(Tls::trusting(&ca).unwrap()) };
+    let running = run(&["xuan-hoa", "my-tho"], trusting, Dials::default());
+    broker.until(|b| b.acked().len() >= 4).await;
+    running.stop().await;
+
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&ca, other.cert.pem()).unwrap();
+    let door = Door { address, tls: Some(Tls::trusting(&ca).unwrap()) };
+    let login = firmware_sim::mqtt::Login {
+        code: "xuan-hoa".to_owned(),
+        key: None,
+        version: firmware_sim::mqtt::Version::V311,
+        window: 1,
+    };
+    assert!(firmware_sim::mqtt::Link::open(&door, &login).await.is_err());
+    std::fs::write(&ca, "nothing").unwrap();
+    assert!(Tls::trusting(&ca).is_err());
+}

@@ -1,0 +1,111 @@
+//! What a sealed file says of itself: its version, its columns, its checksums, and where which rows are.
+
+use std::sync::Arc;
+
+use domain::ParameterCode;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::statistics::Statistics;
+
+use super::{CRC_KEY, FIXED, SealedFile, VERSION, VERSION_KEY};
+use crate::HistoryError;
+
+/// What a file's footer says, decoded.
+pub(crate) struct Footer {
+    pub(super) reader: ArrowReaderMetadata,
+    groups: Vec<Group>,
+    crcs: Vec<u32>,
+    /// In the order of their columns.
+    pub(crate) parameters: Vec<ParameterCode>,
+}
+
+struct Group {
+    /// First and last station.
+    stations: (String, String),
+    /// First and last time taken.
+    span: (i64, i64),
+}
+
+impl Footer {
+    /// What the metadata says, where it is of this version.
+    pub(super) fn understand(
+        file: &SealedFile,
+        metadata: ParquetMetaData,
+    ) -> Result<Self, HistoryError> {
+        let mark = |key: &str| {
+            let marks = metadata.file_metadata().key_value_metadata()?;
+            marks.iter().find(|mark| mark.key == key)?.value.clone()
+        };
+        let version = mark(VERSION_KEY).unwrap_or_else(|| "none".to_owned());
+        if version != VERSION.to_string() {
+            let (path, found) = (file.path().to_owned(), version);
+            return Err(HistoryError::UnknownVersion { path, found, known: VERSION });
+        }
+        let crcs = mark(CRC_KEY).and_then(|text| parse_crcs(&text));
+        let groups = metadata.row_groups().iter().map(group).collect::<Option<Vec<_>>>();
+        let parameters = parameters(&metadata);
+        let (Some(crcs), Some(groups), Some(parameters)) = (crcs, groups, parameters) else {
+            return Err(file.damaged("its columns or statistics are not those of version 1".into()));
+        };
+        let columns = FIXED.len() + parameters.len() * 2;
+        if crcs.len() != groups.len() * columns {
+            return Err(file.damaged("checksums are missing".to_owned()));
+        }
+        let reader = file.decode(|| {
+            let options = ArrowReaderOptions::new();
+            ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(|e| e.to_string())
+        })?;
+        Ok(Self { reader, groups, crcs, parameters })
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.reader.metadata().memory_size() + self.crcs.len() * 4 + self.groups.len() * 128
+    }
+
+    /// The checksum of a column chunk.
+    pub(super) fn crc(&self, group: usize, column: usize) -> u32 {
+        self.crcs[group * (FIXED.len() + self.parameters.len() * 2) + column]
+    }
+
+    pub(crate) fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// First and last time taken of all rows of the group, where it can hold this station.
+    pub(crate) fn span(&self, group: usize, station: &str) -> Option<(i64, i64)> {
+        let group = &self.groups[group];
+        let (first, last) = (group.stations.0.as_str(), group.stations.1.as_str());
+        (first <= station && station <= last).then_some(group.span)
+    }
+}
+
+fn parse_crcs(text: &str) -> Option<Vec<u32>> {
+    let digits = |at: usize| text.get(at..at + 8).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+    (0..text.len()).step_by(8).map(digits).collect()
+}
+
+fn group(meta: &RowGroupMetaData) -> Option<Group> {
+    let text = |bytes: Option<&[u8]>| Some(String::from_utf8_lossy(bytes?).into_owned());
+    let stations = meta.column(0).statistics()?;
+    let Statistics::Int64(taken) = meta.column(1).statistics()? else { return None };
+    Some(Group {
+        stations: (text(stations.min_bytes_opt())?, text(stations.max_bytes_opt())?),
+        span: (*taken.min_opt()?, *taken.max_opt()?),
+    })
+}
+
+/// The parameters by the names of their columns; `None` where the columns are not those of this version.
+fn parameters(metadata: &ParquetMetaData) -> Option<Vec<ParameterCode>> {
+    let columns = metadata.file_metadata().schema_descr().columns();
+    let names: Vec<String> = columns.iter().map(|column| column.path().string()).collect();
+    let (fixed, pairs) = names.split_at_checked(FIXED.len())?;
+    if fixed != FIXED {
+        return None;
+    }
+    let pair = |pair: &[String]| {
+        let code = pair[0].strip_suffix(".value")?;
+        let same = pair.get(1)?.strip_suffix(".flag")? == code;
+        ParameterCode::new(code).ok().filter(|_| same)
+    };
+    pairs.chunks(2).map(pair).collect()
+}

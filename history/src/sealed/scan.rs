@@ -1,0 +1,76 @@
+//! A sealed file from its first row to its last, a few rows at a time: what a merge reads.
+
+use std::sync::Arc;
+
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
+
+use super::{Footer, Rows, SealedFile};
+use crate::HistoryError;
+use crate::series::Cell;
+
+/// Rows that a merge decodes of each source at a time.
+const SCAN_ROWS: usize = 1_024;
+
+/// A file read from its first row to its last.
+pub(crate) struct Scan {
+    file: Arc<SealedFile>,
+    footer: Arc<Footer>,
+    group: usize,
+    reader: Option<ParquetRecordBatchReader>,
+    rows: Option<Rows>,
+    row: usize,
+}
+
+impl Scan {
+    pub(super) fn begin(file: &Arc<SealedFile>, footer: Arc<Footer>) -> Result<Self, HistoryError> {
+        let file = Arc::clone(file);
+        let mut scan = Self { file, footer, group: 0, reader: None, rows: None, row: 0 };
+        scan.refill()?;
+        Ok(scan)
+    }
+
+    /// Where the present row stands in the order of a sealed file; `None` behind the last.
+    pub(crate) fn key(&self) -> Option<(&str, i64, u64)> {
+        Some(self.rows.as_ref()?.key(self.row))
+    }
+
+    pub(crate) fn damaged(&self, what: String) -> HistoryError {
+        self.file.damaged(what)
+    }
+
+    pub(crate) fn received(&self) -> i64 {
+        self.rows.as_ref().map_or(0, |rows| rows.received(self.row))
+    }
+
+    pub(crate) fn cell(&self, pair: usize) -> Result<Option<Cell>, HistoryError> {
+        let Some(rows) = &self.rows else { return Ok(None) };
+        rows.cell(pair, self.row).map_err(|what| self.file.damaged(what))
+    }
+
+    pub(crate) fn step(&mut self) -> Result<(), HistoryError> {
+        self.row += 1;
+        if self.rows.as_ref().is_some_and(|rows| self.row < rows.len()) {
+            return Ok(());
+        }
+        self.refill()
+    }
+
+    fn refill(&mut self) -> Result<(), HistoryError> {
+        self.row = 0;
+        loop {
+            if let Some(reader) = &mut self.reader {
+                self.rows = self.file.next(reader)?;
+                if self.rows.is_some() {
+                    return Ok(());
+                }
+            }
+            if self.footer.groups() <= self.group {
+                (self.reader, self.rows) = (None, None);
+                return Ok(());
+            }
+            let pairs: Vec<usize> = (0..self.footer.parameters.len()).collect();
+            self.reader = Some(self.file.reader(&self.footer, self.group, &pairs, SCAN_ROWS)?);
+            self.group += 1;
+        }
+    }
+}

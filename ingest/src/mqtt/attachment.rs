@@ -1,0 +1,92 @@
+//! The string between a session and the connection that serves it now: mail has come, or it is over.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use futures_util::task::AtomicWaker;
+use rumqttc::v5::mqttbytes::v5::DisconnectReasonCode as Code;
+use std::task::Context;
+
+use super::wire::Will;
+
+/// Why we end a connection that did nothing wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kick {
+    /// The same client connected again.
+    TakenOver,
+    /// The engine stops.
+    ShuttingDown,
+}
+
+impl Kick {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::TakenOver => "taken_over",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+
+    pub(super) const fn code(self) -> Code {
+        match self {
+            Self::TakenOver => Code::SessionTakenOver,
+            Self::ShuttingDown => Code::ServerShuttingDown,
+        }
+    }
+}
+
+/// One connection, as its session and the door see it.
+#[derive(Debug, Default)]
+pub(super) struct Attachment {
+    waker: AtomicWaker,
+    mail: AtomicBool,
+    kick: AtomicU8,
+    will: Mutex<Option<Will>>,
+}
+
+impl Attachment {
+    pub(super) fn new(will: Option<Will>) -> Self {
+        Self { will: Mutex::new(will), ..Self::default() }
+    }
+
+    /// Something waits in the session.
+    pub(super) fn notify(&self) {
+        if !self.mail.swap(true, Ordering::AcqRel) {
+            self.waker.wake();
+        }
+    }
+
+    /// It is over. The first reason stands.
+    pub(super) fn kick(&self, why: Kick) {
+        let mark = match why {
+            Kick::TakenOver => 1,
+            Kick::ShuttingDown => 2,
+        };
+        // Whether it was the first does not matter to the one who kicks.
+        self.kick.compare_exchange(0, mark, Ordering::AcqRel, Ordering::Acquire).ok();
+        self.waker.wake();
+    }
+
+    /// The connection's task wants to know. Call before looking.
+    pub(super) fn register(&self, cx: &Context<'_>) {
+        self.waker.register(cx.waker());
+    }
+
+    /// Was there mail since the last look?
+    pub(super) fn take_mail(&self) -> bool {
+        self.mail.load(Ordering::Acquire) && self.mail.swap(false, Ordering::AcqRel)
+    }
+
+    /// Is it over?
+    pub(super) fn kicked(&self) -> Option<Kick> {
+        match self.kick.load(Ordering::Acquire) {
+            0 => None,
+            1 => Some(Kick::TakenOver),
+            _ => Some(Kick::ShuttingDown),
+        }
+    }
+
+    /// The will, which whoever takes it publishes: once, or never after a goodbye.
+    pub(super) fn take_will(&self) -> Option<Will> {
+        self.will.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}

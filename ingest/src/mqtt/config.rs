@@ -1,0 +1,101 @@
+//! How the door is built: where it listens and where each of its limits lies.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Grant;
+
+/// The door's configuration. Defaults are safe: loopback, no TLS listener, nobody without a key.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where plain MQTT is served; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where MQTT over TLS is served.
+    pub tls: Option<TlsConfig>,
+    /// What a client on loopback may do without a name and a key. Empty: nothing, it is turned away.
+    pub anonymous: Vec<Grant>,
+    /// Connections at one time, handshakes included. A province has hundreds of stations; 20,000 leaves room for
+    /// dashboards and a storm of reconnects, at about 8 KiB each 160 MiB.
+    pub connections_max: usize,
+    /// Connections from one address at one time. Stations on a carrier's network share a few addresses, so this
+    /// only keeps one address from taking every place.
+    pub connections_per_address_max: usize,
+    /// From the accepted socket to the whole CONNECT. A 2G modem needs 3 s; nobody needs 10.
+    pub connect_deadline: Duration,
+    /// From the accepted socket to the end of the TLS handshake.
+    pub tls_handshake_deadline: Duration,
+    /// How long a wrong key waits for its answer: long enough that guessing is slow, short for a technician.
+    pub denied_delay: Duration,
+    /// The largest packet taken. A report of six values has 150 bytes, an array of a day's backlog 100 KB.
+    pub packet_bytes_max: usize,
+    /// The longest keep-alive in seconds; a client that asks for more (or none) is told this one on MQTT 5. `None`
+    /// leaves the choice to the client.
+    pub keep_alive_s_max: Option<u16>,
+    /// Publishes of one connection that may wait for the disk: also the receive maximum told to MQTT 5 clients. Eight
+    /// batches of 128; a client with more waits for its acknowledgements.
+    pub in_flight_max: u16,
+    /// Bytes of publishes of one connection that may wait for the disk.
+    pub in_flight_bytes_max: usize,
+    /// Subscriptions of one session.
+    pub subscriptions_max: usize,
+    /// Messages that wait for one session, absent or slow.
+    pub queue_messages_max: usize,
+    /// Bytes of messages that wait for one session.
+    pub queue_bytes_max: usize,
+    /// Sessions without a connection that are remembered.
+    pub sessions_max: usize,
+    /// The longest that a session without a connection is remembered.
+    pub session_expiry_max: Duration,
+    /// Retained messages: 2,000 stations with 26 parameters fit.
+    pub retained_messages_max: usize,
+    /// Bytes of retained messages.
+    pub retained_bytes_max: usize,
+    /// Bytes that may wait in one connection's write buffer before its queue is left to wait.
+    pub write_bytes_max: usize,
+    /// A client that takes not a byte for so long is dropped.
+    pub write_deadline: Duration,
+    /// How long a connection that ends may wait for its last commit, and again for its last write. Twice this and a
+    /// second is what the door takes to stop: 11 s of the 30 s that the engine has.
+    pub end_deadline: Duration,
+}
+
+/// The TLS listener.
+#[derive(Debug, Clone)]
+pub struct TlsConfig {
+    /// Where MQTT over TLS is served; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// PEM file with the certificate and its chain.
+    pub certificate: PathBuf,
+    /// PEM file with the private key.
+    pub key: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1883)),
+            tls: None,
+            anonymous: Vec::new(),
+            connections_max: 20_000,
+            connections_per_address_max: 12_000,
+            connect_deadline: Duration::from_secs(10),
+            tls_handshake_deadline: Duration::from_secs(10),
+            denied_delay: Duration::from_millis(100),
+            packet_bytes_max: 256 * 1024,
+            keep_alive_s_max: None,
+            in_flight_max: 1_024,
+            in_flight_bytes_max: 1024 * 1024,
+            subscriptions_max: 256,
+            queue_messages_max: 1_000,
+            queue_bytes_max: 1024 * 1024,
+            sessions_max: 10_000,
+            session_expiry_max: Duration::from_secs(7 * 24 * 3600),
+            retained_messages_max: 65_536,
+            retained_bytes_max: 64 * 1024 * 1024,
+            write_bytes_max: 256 * 1024,
+            write_deadline: Duration::from_secs(20),
+            end_deadline: Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What the one at the other end may touch. Denied unless it stands here.
+
+use crate::intake::Pass;
+
+use super::gatekeeper::{Entry, Grant};
+
+/// Someone who is logged in, with their rights.
+#[derive(Debug)]
+pub(super) enum Peer {
+    /// A station, with its own topics spelled out once.
+    Station { pass: Pass, prefix: String, readings: String },
+    /// A person or a service.
+    Guest { name: String, grants: Vec<Grant> },
+}
+
+/// Where a publish goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Destination {
+    /// Into the journal, then to subscribers.
+    Readings,
+    /// To subscribers.
+    Subscribers,
+    /// Nowhere: the topic is not theirs.
+    Foreign,
+}
+
+/// What a station may say beside its readings. A closed list, so that `stations/x/reading` is answered and not lost.
+const STATION_SAYS: [&str; 4] = ["state", "log", "receipt", "config/reported"];
+
+impl Peer {
+    /// The rights of one who was let in.
+    pub(super) fn new(entry: Entry) -> Self {
+        match entry {
+            Entry::Station(station) => {
+                let prefix = format!("stations/{}/", station.code);
+                let readings = format!("{prefix}readings");
+                Self::Station { pass: Pass { station }, prefix, readings }
+            }
+            Entry::Guest { name, grants } => Self::Guest { name, grants },
+        }
+    }
+
+    /// Its name in logs.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Station { pass, .. } => pass.station.code.as_str(),
+            Self::Guest { name, .. } => name,
+        }
+    }
+
+    /// The station's pass, where it is one.
+    pub(super) fn pass(&self) -> Option<&Pass> {
+        match self {
+            Self::Station { pass, .. } => Some(pass),
+            Self::Guest { .. } => None,
+        }
+    }
+
+    /// Where a publish on this topic goes.
+    pub(super) fn destination(&self, topic: &str) -> Destination {
+        match self {
+            Self::Station { readings, .. } if topic == readings => Destination::Readings,
+            Self::Station { prefix, .. } => match topic.strip_prefix(prefix.as_str()) {
+                Some(rest) if STATION_SAYS.contains(&rest) => Destination::Subscribers,
+                _ => Destination::Foreign,
+            },
+            // Readings come from stations only: nobody may speak in a station's name.
+            Self::Guest { .. } if super::topic::covers("stations/+/readings", topic) => {
+                Destination::Foreign
+            }
+            Self::Guest { grants, .. } if grants.iter().any(|grant| grant.writes(topic)) => {
+                Destination::Subscribers
+            }
+            Self::Guest { .. } => Destination::Foreign,
+        }
+    }
+
+    /// May everything that this filter matches be read?
+    pub(super) fn may_read(&self, filter: &str) -> bool {
+        match self {
+            Self::Station { prefix, .. } => {
+                // `stations/x/#` also matches `stations/x` itself, on which nobody may publish.
+                filter.starts_with(prefix.as_str())
+            }
+            Self::Guest { grants, .. } => grants.iter().any(|grant| grant.reads(filter)),
+        }
+    }
+
+    /// The key of its session, so that a guest cannot take over a station's by its client id. No part of it holds a NUL.
+    pub(super) fn session_key(&self, client_id: &str) -> String {
+        match self {
+            Self::Station { pass, .. } => format!("station\0{}", pass.station.code),
+            Self::Guest { name, .. } => format!("guest\0{name}\0{client_id}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use domain::{Station, StationCode};
+
+    use super::super::Verb;
+    use super::*;
+
+    #[test]
+    fn a_station_touches_only_its_own() {
+        let station = Station::new(StationCode::new("vam-kenh").unwrap());
+        let peer = Peer::new(Entry::Station(Arc::new(station)));
+        assert_eq!(peer.destination("stations/vam-kenh/readings"), Destination::Readings);
+        assert_eq!(peer.destination("stations/vam-kenh/state"), Destination::Subscribers);
+        for foreign in [
+            "stations/xuan-hoa/readings",
+            "stations/vam-kenh-2/readings",
+            "stations/vam-kenh/reading",
+            "stations/vam-kenh/command",
+            "stations/vam-kenh",
+            "latest/vam-kenh/salinity",
+            "$SYS/x",
+        ] {
+            assert_eq!(peer.destination(foreign), Destination::Foreign, "{foreign}");
+        }
+        assert!(peer.may_read("stations/vam-kenh/#"));
+        assert!(peer.may_read("stations/vam-kenh/command"));
+        for foreign in ["#", "stations/#", "stations/+/command", "stations/vam-kenh", "latest/#"] {
+            assert!(!peer.may_read(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_guest_has_what_is_granted_and_no_stations_voice() {
+        let grants = vec![
+            Grant::new("latest/#", Verb::Read).unwrap(),
+            Grant::new("#", Verb::Write).unwrap(),
+        ];
+        let peer = Peer::new(Entry::Guest { name: "board".into(), grants });
+        assert!(peer.may_read("latest/+/salinity"));
+        assert!(!peer.may_read("warnings/#"));
+        assert_eq!(peer.destination("x"), Destination::Subscribers);
+        assert_eq!(peer.destination("stations/vam-kenh/readings"), Destination::Foreign);
+    }
+}

@@ -1,0 +1,113 @@
+//! The last message of each topic that asked to be kept, for those who come later. In memory: the engine publishes
+//! its own again when it starts, and a station says its state when it connects.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::message::Message;
+use super::topic;
+
+/// Retained messages, bounded in number and bytes.
+#[derive(Debug)]
+pub(super) struct Retained {
+    /// Sorted, so that a filter looks only at the topics that share its part before the first wildcard.
+    by_topic: BTreeMap<Box<str>, Arc<Message>>,
+    bytes: usize,
+    messages_max: usize,
+    bytes_max: usize,
+}
+
+/// There is no room for another retained message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Full;
+
+impl Retained {
+    pub(super) const fn new(messages_max: usize, bytes_max: usize) -> Self {
+        Self { by_topic: BTreeMap::new(), bytes: 0, messages_max, bytes_max }
+    }
+
+    /// Keeps the message in place of its topic's last one; an empty payload only forgets.
+    pub(super) fn put(&mut self, message: &Arc<Message>) -> Result<(), Full> {
+        if let Some(old) = self.by_topic.remove(&*message.topic) {
+            self.bytes -= old.bytes();
+        }
+        if message.payload.is_empty() {
+            return Ok(());
+        }
+        if self.messages_max <= self.by_topic.len() || self.bytes_max < self.bytes + message.bytes()
+        {
+            return Err(Full);
+        }
+        self.bytes += message.bytes();
+        self.by_topic.insert(message.topic.clone(), Arc::clone(message));
+        Ok(())
+    }
+
+    /// Every retained message that the filter matches.
+    pub(super) fn matching<'a>(
+        &'a self,
+        filter: &'a str,
+    ) -> impl Iterator<Item = &'a Arc<Message>> + 'a {
+        // `a/#` also matches `a`: the common part ends before the last slash.
+        let common = &filter[..filter.find(['+', '#']).unwrap_or(filter.len())];
+        let common = if filter.ends_with("/#") && common.len() + 1 == filter.len() {
+            &common[..common.len() - 1]
+        } else {
+            common
+        };
+        self.by_topic
+            .range::<str, _>((Bound::Included(common), Bound::Unbounded))
+            .take_while(move |(name, _)| name.starts_with(common))
+            .filter(move |(name, _)| topic::covers(filter, name))
+            .map(|(_, message)| message)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.by_topic.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(retained: &mut Retained, topic: &str, payload: &'static str) -> Result<(), Full> {
+        retained.put(&Arc::new(Message::new(topic, payload.as_bytes(), &[], 1)))
+    }
+
+    fn found(retained: &Retained, filter: &str) -> Vec<String> {
+        retained.matching(filter).map(|message| message.topic.to_string()).collect()
+    }
+
+    #[test]
+    fn a_filter_finds_what_it_matches_and_an_empty_payload_forgets() {
+        let mut retained = Retained::new(10, 10_000);
+        for topic in ["a", "a/b", "a/b/c", "ab", "$x/a", "b"] {
+            put(&mut retained, topic, "1").unwrap();
+        }
+        assert_eq!(found(&retained, "a/#"), ["a", "a/b", "a/b/c"]);
+        assert_eq!(found(&retained, "a/+"), ["a/b"]);
+        assert_eq!(found(&retained, "a/b"), ["a/b"]);
+        assert_eq!(found(&retained, "#"), ["a", "a/b", "a/b/c", "ab", "b"]);
+        assert_eq!(found(&retained, "+/b/#"), ["a/b", "a/b/c"]);
+        put(&mut retained, "a/b", "").unwrap();
+        assert_eq!(found(&retained, "a/#"), ["a", "a/b/c"]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_and_room_comes_back() {
+        let mut retained = Retained::new(2, 10_000);
+        put(&mut retained, "a", "1").unwrap();
+        put(&mut retained, "b", "1").unwrap();
+        assert_eq!(put(&mut retained, "c", "1"), Err(Full));
+        put(&mut retained, "b", "2").unwrap();
+        put(&mut retained, "b", "").unwrap();
+        put(&mut retained, "c", "1").unwrap();
+        for topic in ["a", "c"] {
+            put(&mut retained, topic, "").unwrap();
+        }
+        assert_eq!((retained.len(), retained.bytes), (0, 0));
+    }
+}

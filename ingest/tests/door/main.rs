@@ -1,0 +1,9 @@
+//! The front door on real sockets.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
+mod stand; // a door, its journals, and raw clients
+mod readings; // from a publish to its acknowledgement
+mod login; // who comes in
+mod messages; // subscriptions, retained messages, sessions, wills
+mod faults; // bad input, half-open handshakes, clients that never read
+mod peers; // clients that we did not write, and TLS

@@ -1,0 +1,329 @@
+//! A door on a free port with real journals in a folder of its own, and clients that speak raw packets to it.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use domain::{Clock, Station, StationCode, Timestamp};
+use futures_util::future::BoxFuture;
+use ingest::mqtt::{Addresses, Config, Denied, Door, Entry, Gatekeeper, Grant, Verb};
+use ingest::mqtt::{Publisher, Reloader};
+use ingest::{ADMIT, Intake, ParameterTable};
+use journal::Journal;
+use rumqttc::mqttbytes::{self, v4};
+use rumqttc::v5::mqttbytes::{Error as Error5, v5};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// Longer than anything here takes; a test that reaches it has failed.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const KEY: &str = "a-key";
+pub const REPORT: &str = r#"{"seq":1,"values":{"salinity":8.85,"water_level":1.12,"ph":7.1}}"#;
+
+pub struct Stand {
+    pub addresses: Addresses,
+    pub publisher: Publisher,
+    pub reloader: Reloader,
+    pub journal: Journal,
+    pub dead: Journal,
+    pub stop: CancellationToken,
+    pub running: JoinSet<()>,
+    _dir: tempfile::TempDir,
+}
+
+struct Held;
+
+impl Clock for Held {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_773_266_400_000)
+    }
+}
+
+/// Stations `vam-kenh` and `xuan-hoa`; guests `board`, who reads what is published, and `all`, who may do everything.
+struct Keys(HashMap<String, Entry>);
+
+impl Keys {
+    fn new() -> Self {
+        let station = |code: &str| {
+            let station = Station::new(StationCode::new(code).unwrap());
+            (code.to_owned(), Entry::Station(Arc::new(station)))
+        };
+        let guest = |name: &str, grants: &[(&str, Verb)]| {
+            let grant = |(filter, verb): &(&str, Verb)| Grant::new(filter, *verb).unwrap();
+            let grants = grants.iter().map(grant).collect();
+            (name.to_owned(), Entry::Guest { name: name.to_owned(), grants })
+        };
+        Self(HashMap::from([
+            station("vam-kenh"),
+            station("xuan-hoa"),
+            guest("board", &[("latest/#", Verb::Read), ("stations/#", Verb::Read)]),
+            guest("all", &[("#", Verb::ReadAndWrite)]),
+        ]))
+    }
+}
+
+impl Gatekeeper for Keys {
+    fn login<'a>(
+        &'a self,
+        user: &'a str,
+        password: &'a [u8],
+    ) -> BoxFuture<'a, Result<Entry, Denied>> {
+        let entry = self.0.get(user).filter(|_| password == KEY.as_bytes()).cloned();
+        Box::pin(async move {
+            match entry {
+                _ if user == "broken-book" => Err(Denied::Unavailable),
+                Some(entry) => Ok(entry),
+                None => Err(Denied::WrongKey),
+            }
+        })
+    }
+}
+
+pub fn config() -> Config {
+    Config {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        denied_delay: Duration::from_millis(5),
+        ..Config::default()
+    }
+}
+
+pub fn stand() -> Stand {
+    stand_with(config())
+}
+
+pub fn stand_with(config: Config) -> Stand {
+    stand_behind(config, Arc::new(Keys::new()))
+}
+
+pub fn stand_behind(config: Config, gatekeeper: Arc<dyn Gatekeeper>) -> Stand {
+    let dir = tempfile::tempdir().unwrap();
+    let journals = journal::Config::default();
+    let journal = Journal::open(&dir.path().join("journal"), &journals).unwrap();
+    let dead = Journal::open(&dir.path().join("deadletter"), &journals).unwrap();
+    let table = ParameterTable::new(&domain::standard_parameters());
+    let intake = Intake::new(journal.clone(), dead.clone(), table, ADMIT, Arc::new(Held));
+    let door = Door::bind(config, intake, gatekeeper).unwrap();
+    let stop = CancellationToken::new();
+    let (addresses, publisher, reloader) = (door.addresses(), door.publisher(), door.reloader());
+    let mut running = JoinSet::new();
+    running.spawn(door.run(stop.clone()));
+    Stand { addresses, publisher, reloader, journal, dead, stop, running, _dir: dir }
+}
+
+impl Stand {
+    pub async fn socket(&self) -> Raw<TcpStream> {
+        Raw::new(TcpStream::connect(self.addresses.plain).await.unwrap())
+    }
+
+    /// A client of 3.1.1 that was welcomed.
+    pub async fn v4(&self, user: &str) -> Raw<TcpStream> {
+        let mut raw = self.socket().await;
+        let ack = raw.hello4(&hello4(user)).await;
+        assert_eq!(ack.code, v4::ConnectReturnCode::Success);
+        raw
+    }
+
+    /// A client of 5.0 that was welcomed.
+    pub async fn v5(&self, user: &str) -> Raw<TcpStream> {
+        let mut raw = self.socket().await;
+        let ack = raw.hello5(&hello5(user), None, user, KEY).await;
+        assert_eq!(ack.code, v5::ConnectReturnCode::Success);
+        raw
+    }
+}
+
+pub fn hello4(user: &str) -> v4::Connect {
+    let mut connect = v4::Connect::new(user);
+    connect.set_login(user, KEY);
+    connect
+}
+
+pub fn hello5(user: &str) -> v5::Connect {
+    let client_id = user.to_owned();
+    v5::Connect { keep_alive: 60, client_id, clean_start: true, properties: None }
+}
+
+/// A socket and the packets on it.
+pub struct Raw<S> {
+    pub stream: S,
+    buffer: BytesMut,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    pub fn new(stream: S) -> Self {
+        Self { stream, buffer: BytesMut::new() }
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+        self.stream.flush().await.unwrap();
+    }
+
+    pub async fn send4(&mut self, packet: &v4::Packet) {
+        let mut bytes = BytesMut::new();
+        packet.write(&mut bytes, usize::MAX).unwrap();
+        self.send(&bytes).await;
+    }
+
+    pub async fn send5(&mut self, packet: &v5::Packet) {
+        let mut bytes = BytesMut::new();
+        packet.write(&mut bytes, None).unwrap();
+        self.send(&bytes).await;
+    }
+
+    /// The next packet of 3.1.1; `None` when the door has closed.
+    pub async fn next4(&mut self) -> Option<v4::Packet> {
+        loop {
+            match v4::Packet::read(&mut self.buffer, usize::MAX) {
+                Ok(packet) => return Some(packet),
+                Err(mqttbytes::Error::InsufficientBytes(_)) => (),
+                Err(error) => panic!("{error}"),
+            }
+            if !self.fill().await {
+                return None;
+            }
+        }
+    }
+
+    /// The next packet of 5.0; `None` when the door has closed.
+    pub async fn next5(&mut self) -> Option<v5::Packet> {
+        loop {
+            match v5::Packet::read(&mut self.buffer, None) {
+                Ok(packet) => return Some(packet),
+                Err(Error5::InsufficientBytes(_)) => (),
+                Err(error) => panic!("{error}"),
+            }
+            if !self.fill().await {
+                return None;
+            }
+        }
+    }
+
+    async fn fill(&mut self) -> bool {
+        let read = timeout(PATIENCE, self.stream.read_buf(&mut self.buffer)).await;
+        matches!(read.expect("the door is silent"), Ok(1..))
+    }
+
+    pub async fn hello4(&mut self, hello: &v4::Connect) -> v4::ConnAck {
+        self.send4(&v4::Packet::Connect(hello.clone())).await;
+        match self.next4().await {
+            Some(v4::Packet::ConnAck(ack)) => ack,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn hello5(
+        &mut self,
+        hello: &v5::Connect,
+        will: Option<v5::LastWill>,
+        user: &str,
+        key: &str,
+    ) -> v5::ConnAck {
+        let login = v5::Login { username: user.into(), password: key.into() };
+        self.send5(&v5::Packet::Connect(hello.clone(), will, Some(login))).await;
+        match self.next5().await {
+            Some(v5::Packet::ConnAck(ack)) => ack,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn publish4(&mut self, topic: &str, id: u16, payload: &str) {
+        self.send(&publish4(topic, id, payload, false)).await;
+    }
+
+    pub async fn publish5(&mut self, topic: &str, id: u16, payload: &str) {
+        self.send(&publish5(topic, id, payload)).await;
+    }
+
+    pub async fn puback4(&mut self) -> u16 {
+        match self.next4().await {
+            Some(v4::Packet::PubAck(ack)) => ack.pkid,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn puback5(&mut self) -> v5::PubAck {
+        match self.next5().await {
+            Some(v5::Packet::PubAck(ack)) => ack,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn subscribe4(&mut self, filter: &str) -> v4::SubscribeReasonCode {
+        let mut packet = v4::Subscribe::new(filter, rumqttc::QoS::AtLeastOnce);
+        packet.pkid = 1;
+        self.send4(&v4::Packet::Subscribe(packet)).await;
+        match self.next4().await {
+            Some(v4::Packet::SubAck(ack)) => ack.return_codes[0],
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn subscribe5(&mut self, filter: &str, qos: Qos5) -> v5::SubscribeReasonCode {
+        let mut packet = v5::Subscribe::new(v5::Filter::new(filter, qos), None);
+        packet.pkid = 1;
+        self.send5(&v5::Packet::Subscribe(packet)).await;
+        match self.next5().await {
+            Some(v5::Packet::SubAck(ack)) => ack.return_codes[0],
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn message4(&mut self) -> v4::Publish {
+        match self.next4().await {
+            Some(v4::Packet::Publish(publish)) => publish,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn message5(&mut self) -> v5::Publish {
+        match self.next5().await {
+            Some(v5::Packet::Publish(publish)) => publish,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Proves that nothing else came before: the answer to a ping is the next packet.
+    pub async fn nothing_before_ping4(&mut self) {
+        self.send(&[0xC0, 0]).await;
+        assert_eq!(self.next4().await, Some(v4::Packet::PingResp));
+    }
+
+    pub async fn disconnected5(&mut self) -> v5::DisconnectReasonCode {
+        loop {
+            match self.next5().await {
+                Some(v5::Packet::Disconnect(disconnect)) => return disconnect.reason_code,
+                Some(_) => (),
+                None => panic!("closed without DISCONNECT"),
+            }
+        }
+    }
+}
+
+pub type Qos5 = rumqttc::v5::mqttbytes::QoS;
+
+/// QoS 0 where the id is 0.
+pub fn publish4(topic: &str, id: u16, payload: &str, retain: bool) -> BytesMut {
+    let qos = if id == 0 { rumqttc::QoS::AtMostOnce } else { rumqttc::QoS::AtLeastOnce };
+    let mut packet = v4::Publish::new(topic, qos, payload);
+    packet.pkid = id;
+    packet.retain = retain;
+    let mut bytes = BytesMut::new();
+    packet.write(&mut bytes).unwrap();
+    bytes
+}
+
+/// QoS 0 where the id is 0.
+pub fn publish5(topic: &str, id: u16, payload: &str) -> BytesMut {
+    let qos = if id == 0 { Qos5::AtMostOnce } else { Qos5::AtLeastOnce };
+    let mut packet = v5::Publish::new(topic, qos, payload.to_owned(), None);
+    packet.pkid = id;
+    let mut bytes = BytesMut::new();
+    packet.write(&mut bytes).unwrap();
+    bytes
+}

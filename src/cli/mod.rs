@@ -1,0 +1,171 @@
+//! What a person types. Data goes to stdout, talk to stderr; the exit code says what kind of end it was.
+
+mod station; // add, list, show, rotate-key
+mod user; // add, list
+mod import; // a province pack
+mod output; // table, JSON, CSV
+mod serve; // run, demo
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use registry::RegistryError;
+
+use crate::assembly::Fatal;
+use crate::settings::{Config, DEFAULTS, SettingsError};
+use crate::store::StoreError;
+
+/// Turns the readings of a salt-threatened province into decisions, in time.
+#[derive(Parser)]
+#[command(name = "saltline", version, propagate_version = true)]
+struct Saltline {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where the configuration and the data are.
+#[derive(Args, Clone, Default)]
+struct Place {
+    /// Configuration file; conf.d/*.toml beside it is laid over it.
+    #[arg(long, global = true, env = "SALTLINE_CONFIG")]
+    config: Option<PathBuf>,
+    /// Data folder, instead of the configured one.
+    #[arg(long, global = true)]
+    data: Option<PathBuf>,
+}
+
+impl Place {
+    fn settings(&self) -> Result<Config, Trouble> {
+        let mut config = Config::read(self.config.as_deref(), std::env::vars())?;
+        if let Some(data) = &self.data {
+            config.data_dir.clone_from(data);
+        }
+        Ok(config)
+    }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the engine.
+    Run(Place),
+    /// Watch it work: the engine with the stations of an estuary twin, on this machine alone.
+    Demo(serve::Demo),
+    /// Print the configuration file with every key, its default and what it means.
+    Configfile,
+    /// Check a file without running anything.
+    Check {
+        #[command(subcommand)]
+        what: Check,
+    },
+    /// The stations of the province.
+    Station(station::Station),
+    /// The people who may log in.
+    User(user::User),
+    /// Apply a province pack: stations, rivers, rules, roster. Applying it again changes nothing.
+    Import(import::Import),
+    /// Print the version.
+    Version,
+}
+
+#[derive(Subcommand)]
+enum Check {
+    /// The configuration file and its conf.d.
+    Config(Place),
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    /// The answer is no.
+    #[error("{0}")]
+    No(String),
+    /// The question was wrong.
+    #[error("{0}")]
+    Usage(String),
+    #[error("configuration cannot be used")]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Fatal(#[from] Fatal),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error("province pack cannot be applied")]
+    Pack(#[from] registry::pack::PackError),
+    #[error("{0}")]
+    Later(String),
+}
+
+impl Trouble {
+    /// Exit codes: 1 the answer is no, 2 wrong use, 74 storage fault, 75 try later, 78 bad configuration.
+    fn code(&self) -> u8 {
+        match self {
+            Self::No(_) => 1,
+            Self::Registry(RegistryError::Busy) => 75,
+            Self::Registry(error) if is_no(error) => 1,
+            Self::Pack(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Settings(_) | Self::Fatal(Fatal::Channel { .. } | Fatal::Rule(_)) => 78,
+            Self::Fatal(Fatal::Listen { .. } | Fatal::Door(_)) | Self::Later(_) => 75,
+            Self::Fatal(_) | Self::Store(_) | Self::Registry(_) => 74,
+        }
+    }
+}
+
+/// The registry understood, and said no.
+fn is_no(error: &RegistryError) -> bool {
+    use RegistryError::{Busy, Damaged, NoRandomness, Open, Store, TooNew};
+    !matches!(error, Busy | TooNew { .. } | Open { .. } | Damaged { .. } | NoRandomness | Store(_))
+}
+
+/// Runs what was typed.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Saltline { command } = Saltline::parse();
+    match execute(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            eprintln!("saltline: {}", chain(&trouble));
+            ExitCode::from(trouble.code())
+        }
+    }
+}
+
+/// An error with its causes, each said once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let part = cause.to_string();
+        if !text.ends_with(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn execute(command: Command) -> Result<(), Trouble> {
+    match command {
+        Command::Run(place) => serve::run(&place),
+        Command::Demo(demo) => serve::demo(demo),
+        Command::Configfile => output::print(DEFAULTS),
+        Command::Check { what: Check::Config(place) } => {
+            place.settings()?;
+            eprintln!("configuration is good");
+            Ok(())
+        }
+        Command::Station(station) => with_runtime(station.run()),
+        Command::User(user) => with_runtime(user.run()),
+        Command::Import(import) => with_runtime(import.run()),
+        Command::Version => output::print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
+    }
+}
+
+fn with_runtime<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Trouble::Later(format!("cannot start: {error}")))?;
+    runtime.block_on(work)
+}

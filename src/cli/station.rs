@@ -1,0 +1,139 @@
+//! `saltline station …`: works on the data folder, beside a running engine.
+
+use clap::{Args, Subcommand};
+use domain::{StationCode, Timestamp};
+use serde_json::json;
+
+use super::output::{self, Format, Row};
+use super::{Place, Trouble};
+use crate::store::open_registry;
+
+/// The stations of the province.
+#[derive(Args)]
+pub struct Station {
+    #[command(flatten)]
+    place: Place,
+    /// How rows are written.
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
+    output: Format,
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Subcommand)]
+enum Act {
+    /// Add a station and print its key, once.
+    Add(Add),
+    /// List the stations.
+    List,
+    /// Show one station.
+    Show {
+        /// Its code.
+        code: String,
+    },
+    /// Give a station a new key and print it, once. The old one no longer opens a connection.
+    RotateKey {
+        /// Its code.
+        code: String,
+    },
+}
+
+#[derive(Args)]
+struct Add {
+    /// Its code: 1 to 32 of a-z, 0-9 and -. Also its user name and client id on MQTT.
+    code: String,
+    /// Its name as people say it.
+    #[arg(long)]
+    name: Option<String>,
+    /// Degrees north, WGS 84.
+    #[arg(long, requires = "lon", allow_negative_numbers = true)]
+    lat: Option<f64>,
+    /// Degrees east, WGS 84.
+    #[arg(long, requires = "lat", allow_negative_numbers = true)]
+    lon: Option<f64>,
+    /// The river or branch it stands on.
+    #[arg(long)]
+    river: Option<String>,
+    /// Kilometres up that river from the mouth.
+    #[arg(long)]
+    km: Option<f64>,
+    /// Time between two reports, as 5m. After two without a good reading the water is unknown.
+    #[arg(long, default_value = "15m")]
+    interval: jiff::SignedDuration,
+}
+
+impl Station {
+    /// Does it.
+    pub async fn run(self) -> Result<(), Trouble> {
+        let registry = open_registry(&self.place.settings()?.data_dir).await?.by("cli");
+        match self.act {
+            Act::Add(add) => {
+                let station = add.station()?;
+                let key = registry.add_station(&station).await?;
+                output::one(self.output, &keyed(&station.code, key.reveal()))
+            }
+            Act::RotateKey { code } => {
+                let code = parse(&code)?;
+                let key = registry.rotate_key(&code).await?;
+                output::one(self.output, &keyed(&code, key.reveal()))
+            }
+            Act::List => {
+                let all = registry.stations().await?;
+                output::rows(self.output, &all.iter().map(row).collect::<Vec<_>>())
+            }
+            Act::Show { code } => match registry.station(&parse(&code)?).await? {
+                Some(station) => output::one(self.output, &row(&station)),
+                None => Err(Trouble::No(format!("there is no station `{code}`"))),
+            },
+        }
+    }
+}
+
+impl Add {
+    fn station(self) -> Result<domain::Station, Trouble> {
+        let mut station = domain::Station::new(parse(&self.code)?);
+        if let Some(name) = self.name {
+            station.name = name;
+        }
+        station.place = match (self.lat, self.lon) {
+            (Some(lat), Some(lon)) if lat.abs() <= 90.0 && lon.abs() <= 180.0 => {
+                Some(domain::Place { lat, lon })
+            }
+            (None, None) => None,
+            _ => return Err(Trouble::Usage("--lat and --lon are degrees".to_owned())),
+        };
+        station.river = self.river;
+        station.km_from_mouth = self.km;
+        station.interval = std::time::Duration::try_from(self.interval)
+            .ok()
+            .filter(|interval| !interval.is_zero())
+            .ok_or_else(|| Trouble::Usage("--interval is above zero, as 5m".to_owned()))?;
+        Ok(station)
+    }
+}
+
+fn parse(code: &str) -> Result<StationCode, Trouble> {
+    StationCode::new(code).map_err(|error| Trouble::Usage(error.to_string()))
+}
+
+fn keyed(code: &StationCode, key: &str) -> Row {
+    vec![("code", json!(code.as_str())), ("key", json!(key))]
+}
+
+fn row(station: &domain::Station) -> Row {
+    let interval_s = station.interval.as_secs();
+    vec![
+        ("code", json!(station.code.as_str())),
+        ("name", json!(station.name)),
+        ("lat", json!(station.place.map(|place| place.lat))),
+        ("lon", json!(station.place.map(|place| place.lon))),
+        ("river", json!(station.river)),
+        ("km", json!(station.km_from_mouth)),
+        ("interval_s", json!(interval_s)),
+    ]
+}
+
+/// The machine's time, for rows that carry one.
+pub fn local(at: Timestamp) -> String {
+    at.to_local_rfc3339()
+}

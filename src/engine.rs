@@ -1,0 +1,123 @@
+//! The engine follows the journal: each record steps the analyzer, each verdict goes to the desk, and the desk's
+//! decision is on disk before the next record is looked at. All that moves it is in the journal, the time included,
+//! so that live, recovered and replayed give the same answer.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use alerting::Alerting;
+use analytics::rules::Analyzer;
+use domain::{Timestamp, Verdict, Why};
+use ingest::{Decoder, Record};
+use journal::Journal;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use crate::assembly::Fatal;
+use crate::follow::{READ_BYTES, SharedQuality, wait};
+use crate::publish::Outlet;
+use crate::snapshot::{self, Saved};
+
+/// Time between two saved states: a start then folds at most so much of the journal (200 reports/s: 6,000 reports,
+/// 30 ms), and saving 2,000 stations under 5 rules (about 2 MB) costs well under a percent.
+const SAVE_EVERY: Duration = Duration::from_secs(30);
+
+/// The analyzer, shared with those who ask where things stand.
+pub type SharedAnalyzer = Arc<Mutex<Analyzer>>;
+
+/// The journal's follower that judges.
+pub struct Engine {
+    /// What is followed.
+    pub journal: Journal,
+    /// The data folder, for the saved state.
+    pub dir: PathBuf,
+    /// What flags readings.
+    pub quality: SharedQuality,
+    /// What judges the water.
+    pub analyzer: SharedAnalyzer,
+    /// What tells people.
+    pub alerting: Alerting,
+    /// MQTT's `warnings/…`.
+    pub outlet: Outlet,
+    /// The first record that the analyzer has not seen.
+    pub next: u64,
+}
+
+impl Engine {
+    /// Follows until told to stop, then saves where it stands.
+    ///
+    /// # Errors
+    /// [`Fatal`] where the journal does not read back or the ledger cannot be written.
+    pub fn run(mut self, runtime: &Handle, stop: &CancellationToken) -> Result<(), Fatal> {
+        let mut end = self.journal.watch();
+        let mut decoder = Decoder::default();
+        let mut verdicts = Vec::new();
+        let mut saved = Instant::now();
+        while !stop.is_cancelled() {
+            end.borrow_and_update();
+            let records = self.journal.read(self.next, READ_BYTES)?;
+            if records.is_empty() {
+                wait(runtime, &mut end, stop);
+            }
+            for (position, bytes) in records {
+                let now = self.step(decoder.decode(&bytes)?, &mut verdicts);
+                if !verdicts.is_empty() {
+                    runtime.block_on(self.tell(position, &verdicts, now))?;
+                    verdicts.clear();
+                }
+                self.next = position + 1;
+            }
+            if SAVE_EVERY <= saved.elapsed() {
+                self.save()?;
+                saved = Instant::now();
+            }
+        }
+        self.save()
+    }
+
+    fn step(&self, record: Record, verdicts: &mut Vec<Verdict>) -> Timestamp {
+        let mut analyzer = self.analyzer.lock().unwrap_or_else(PoisonError::into_inner);
+        match record {
+            Record::Admitted(mut admitted) => {
+                self.quality.read().unwrap_or_else(PoisonError::into_inner).judge(&mut admitted);
+                analyzer.step(&admitted, verdicts);
+                admitted.received_at
+            }
+            Record::Clock(now) => {
+                analyzer.tick(now, verdicts);
+                now
+            }
+        }
+    }
+
+    async fn tell(&self, position: u64, verdicts: &[Verdict], now: Timestamp) -> Result<(), Fatal> {
+        for verdict in verdicts {
+            metrics::counter!("saltline_verdicts_total", "why" => verdict.why.as_str())
+                .increment(1);
+            tracing::info!(
+                rule = %verdict.rule, station = %verdict.station, water = ?verdict.water,
+                value = verdict.value, why = %verdict.why, position, "verdict"
+            );
+        }
+        self.alerting.consider(position, verdicts, now).await?;
+        // People first, then machines.
+        let standing = self.analyzer.lock().unwrap_or_else(PoisonError::into_inner).standing();
+        for verdict in verdicts.iter().filter(|verdict| verdict.why != Why::FoundInBacklog) {
+            self.outlet.warning(&verdict.station, &verdict.parameter, &standing);
+        }
+        Ok(())
+    }
+
+    fn save(&self) -> Result<(), Fatal> {
+        let analyzer = self.analyzer.lock().unwrap_or_else(PoisonError::into_inner).snapshot();
+        match snapshot::save(&self.dir, &Saved { next: self.next, analyzer }) {
+            Ok(()) => Ok(self.journal.set_cursor("engine", self.next)?),
+            Err(error) => {
+                // The journal still holds everything; the next start only takes longer.
+                tracing::error!(%error, "cannot save the engine's state");
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! History follows the journal: each record is judged, stored, counted, and, once it can be queried, shown to those
+//! who watch live. A thread of its own, because reading and sealing block.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use analytics::quality::Quality;
+use domain::{Admitted, Clock, Reading};
+use history::History;
+use ingest::{Decoder, Record};
+use journal::Journal;
+use portal::LiveReading;
+use tokio::runtime::Handle;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use crate::assembly::Fatal;
+use crate::publish::Outlet;
+
+/// Bytes read from the journal at a time: about 6,000 reports, some 20 ms of work, so that a stop is soon heard.
+pub const READ_BYTES: usize = 1 << 20;
+
+/// The longest a follower sleeps without news: how soon age, not size, can seal the hot tail.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// What the follower has counted since the start.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Readings stored for the first time, and corrections of an older value.
+    pub stored: AtomicU64,
+    /// Readings that were there already.
+    pub duplicate: AtomicU64,
+    /// The next record to be applied.
+    pub next: AtomicU64,
+}
+
+/// The judge that both followers use; replaced when the parameters change.
+pub type SharedQuality = Arc<RwLock<Arc<Quality>>>;
+
+/// The journal's follower that keeps history.
+pub struct Follower {
+    /// What is followed.
+    pub journal: Journal,
+    /// Where readings go.
+    pub history: History,
+    /// What flags them.
+    pub quality: SharedQuality,
+    /// Who watches live.
+    pub live: broadcast::Sender<LiveReading>,
+    /// MQTT's `latest/…`.
+    pub outlet: Outlet,
+    /// What is counted.
+    pub tally: Arc<Tally>,
+    /// Journal segments younger than this stay.
+    pub retain: Duration,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Follower {
+    /// The first record to apply.
+    #[must_use]
+    pub fn start(&self) -> u64 {
+        let next = self.history.position().map_or(0, |position| position + 1);
+        let oldest = self.journal.oldest();
+        if next < oldest {
+            tracing::error!(next, oldest, "records were deleted before history had read them");
+        }
+        next.max(oldest)
+    }
+
+    /// Follows until told to stop, then seals what is in memory.
+    ///
+    /// # Errors
+    /// [`Fatal`] where the journal does not read back.
+    pub fn run(self, runtime: &Handle, stop: &CancellationToken) -> Result<(), Fatal> {
+        let mut next = self.start();
+        let live_from = self.journal.durable_end();
+        let mut end = self.journal.watch();
+        let mut decoder = Decoder::default();
+        self.tally.next.store(next, Ordering::Release);
+        while !stop.is_cancelled() {
+            end.borrow_and_update();
+            let records = self.journal.read(next, READ_BYTES)?;
+            if records.is_empty() {
+                wait(runtime, &mut end, stop);
+                continue;
+            }
+            let quality = self.quality.read().unwrap_or_else(PoisonError::into_inner).clone();
+            let mut newest = HashMap::new();
+            for (position, bytes) in records {
+                if let Record::Admitted(mut admitted) = decoder.decode(&bytes)? {
+                    quality.judge(&mut admitted);
+                    self.apply(position, &admitted);
+                    if live_from <= position {
+                        self.show(&admitted, &mut newest);
+                    }
+                }
+                next = position + 1;
+                self.tally.next.store(next, Ordering::Release);
+            }
+            for reading in newest.into_values() {
+                self.outlet.latest(&reading);
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&self, position: u64, admitted: &Admitted) {
+        let applied = self.history.apply(position, admitted);
+        let stored = u64::from(applied.stored) + u64::from(applied.corrected);
+        self.tally.stored.fetch_add(stored, Ordering::Relaxed);
+        self.tally.duplicate.fetch_add(u64::from(applied.duplicate), Ordering::Relaxed);
+        metrics::counter!("saltline_readings_stored_total").increment(u64::from(applied.stored));
+        metrics::counter!("saltline_readings_corrected_total")
+            .increment(u64::from(applied.corrected));
+        metrics::counter!("saltline_readings_duplicate_total")
+            .increment(u64::from(applied.duplicate));
+    }
+
+    /// Readings of a backlog are history, not news.
+    fn show(&self, admitted: &Admitted, newest: &mut HashMap<Series, Reading>) {
+        if admitted.replay {
+            return;
+        }
+        let watched = 0 < self.live.receiver_count();
+        for reading in admitted.readings() {
+            if watched {
+                // Nobody left to hear it is no loss: it is in history.
+                drop(self.live.send(LiveReading { reading: reading.clone() }));
+            }
+            let series = (reading.station.clone(), reading.parameter.clone());
+            newest.insert(series, reading);
+        }
+    }
+}
+
+type Series = (domain::StationCode, domain::ParameterCode);
+
+/// Sleeps until the journal has grown, a moment has passed or the stop came.
+pub fn wait(
+    runtime: &Handle,
+    end: &mut tokio::sync::watch::Receiver<u64>,
+    stop: &CancellationToken,
+) {
+    runtime.block_on(async {
+        tokio::select! {
+            _ = end.changed() => {}
+            () = tokio::time::sleep(IDLE) => {}
+            () = stop.cancelled() => {}
+        }
+    });
+}
+
+/// Turns the hot tail into Parquet when it is due, tells the journal how far history is safe, and deletes what both
+/// followers and retention have left behind. Beside the follower, so that readings are shown while a file is written.
+///
+/// # Errors
+/// [`Fatal`] where the journal's cursor cannot be kept. A history that cannot be written is tried again: its readings
+/// are still in the journal.
+pub fn keep(follower: &Keeper, runtime: &Handle, stop: &CancellationToken) -> Result<(), Fatal> {
+    while !stop.is_cancelled() {
+        runtime.block_on(async {
+            tokio::select! {
+                () = tokio::time::sleep(IDLE) => {}
+                () = stop.cancelled() => {}
+            }
+        });
+        follower.seal(false)?;
+        let retained =
+            SystemTime::UNIX_EPOCH + follower.now_since_epoch().saturating_sub(follower.retain);
+        follower.journal.prune(retained)?;
+        follower.dead_letters.prune_to(follower.dead_letter_bytes_max)?;
+    }
+    follower.seal(true)
+}
+
+/// What [`keep`] works on.
+pub struct Keeper {
+    /// Where readings are.
+    pub history: History,
+    /// What it follows.
+    pub journal: Journal,
+    /// Refused packets, kept by size.
+    pub dead_letters: Journal,
+    /// Their size.
+    pub dead_letter_bytes_max: u64,
+    /// Journal segments younger than this stay.
+    pub retain: Duration,
+    /// The time that readings are received in.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Keeper {
+    fn seal(&self, force: bool) -> Result<(), Fatal> {
+        match self.history.seal(self.clock.now(), force) {
+            Ok(Some(position)) => Ok(self.journal.set_cursor("history", position + 1)?),
+            Ok(None) => Ok(()),
+            Err(error) => {
+                metrics::counter!("saltline_history_seal_failed_total").increment(1);
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "history cannot be written; its readings stay in the journal"
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// Files are dated by the machine, whatever clock the readings have.
+    fn now_since_epoch(&self) -> Duration {
+        crate::clock::SystemClock.now().since(domain::Timestamp::from_millis(0))
+    }
+}

@@ -1,0 +1,298 @@
+//! What the configuration means: addresses, durations, sizes and secrets, checked.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Value;
+
+use super::{Layers, SettingsError};
+
+/// The whole configuration, every value ready for use.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Folder of everything that must survive.
+    pub data_dir: PathBuf,
+    /// Where stations call.
+    pub mqtt_listen: SocketAddr,
+    /// Where stations call over TLS.
+    pub mqtt_tls: Option<Tls>,
+    /// MQTT connections at once.
+    pub connections_max: usize,
+    /// MQTT connections at once from one address.
+    pub connections_per_address_max: usize,
+    /// The largest MQTT packet, bytes.
+    pub packet_bytes_max: usize,
+    /// Where pages and the API are served.
+    pub http_listen: SocketAddr,
+    /// The address that people reach the pages by.
+    pub public_url: Option<String>,
+    /// A journal segment is finished at this size, bytes.
+    pub segment_bytes_max: u64,
+    /// Segments younger than this stay.
+    pub retain: Duration,
+    /// Dead letters are kept up to this size, bytes.
+    pub dead_letter_bytes_max: u64,
+    /// Readings in memory before they become Parquet.
+    pub tail_readings_max: usize,
+    /// Age of the oldest reading in memory before they become Parquet.
+    pub tail_age_max: Duration,
+    /// How often silence is judged.
+    pub tick: Duration,
+    /// After a start silence is not judged for this long.
+    pub start_grace: Duration,
+    /// E-mail, if used.
+    pub email: Option<Channel>,
+    /// SMS, if used.
+    pub sms: Option<Channel>,
+    /// Log level or filter.
+    pub log_level: String,
+}
+
+/// A listener with TLS.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// PEM file with the certificate chain.
+    pub cert_file: PathBuf,
+    /// PEM file with the private key.
+    pub key_file: PathBuf,
+}
+
+/// A channel to people. The URL holds a password: `Debug` does not show it.
+#[derive(Clone)]
+pub struct Channel {
+    /// Scheme, credentials, host and port.
+    pub url: String,
+    /// The sender.
+    pub from: String,
+}
+
+impl std::fmt::Debug for Channel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Channel").field("from", &self.from).finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    /// Reads the configuration of `file` (or only the defaults) under this environment.
+    ///
+    /// # Errors
+    /// The first [`SettingsError`] found, naming file, key, what was found and what would be accepted.
+    pub fn read(
+        file: Option<&Path>,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, SettingsError> {
+        Self::new(&Layers::read(file, env)?)
+    }
+
+    fn new(layers: &Layers) -> Result<Self, SettingsError> {
+        let at = |key| Key { layers, key };
+        Ok(Self {
+            data_dir: PathBuf::from(at("data.dir").filled()?),
+            mqtt_listen: at("mqtt.listen").address()?,
+            mqtt_tls: tls(layers)?,
+            connections_max: at("mqtt.connections_max").count()?,
+            connections_per_address_max: at("mqtt.connections_per_address_max").count()?,
+            packet_bytes_max: usize::try_from(at("mqtt.packet_bytes_max").size(1 << 10, 1 << 20)?)
+                .unwrap_or(usize::MAX),
+            http_listen: at("http.listen").address()?,
+            public_url: at("http.public_url").optional(),
+            segment_bytes_max: at("journal.segment").size(1 << 16, 1 << 32)?,
+            retain: at("journal.retain").duration()?,
+            dead_letter_bytes_max: at("journal.dead_letters").size(1 << 20, 1 << 50)?,
+            tail_readings_max: at("history.tail_readings_max").count()?,
+            tail_age_max: at("history.tail_age_max").duration()?,
+            tick: at("engine.tick").duration()?,
+            start_grace: at("engine.start_grace").duration()?,
+            email: channel(
+                layers,
+                "channels.email.url",
+                "channels.email.url_file",
+                "channels.email.from",
+            )?,
+            sms: channel(layers, "channels.sms.url", "channels.sms.url_file", "channels.sms.from")?,
+            log_level: at("log.level").filled()?,
+        })
+    }
+}
+
+fn tls(layers: &Layers) -> Result<Option<Tls>, SettingsError> {
+    let at = |key| Key { layers, key };
+    if at("mqtt.tls_listen").optional().is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Tls {
+        listen: at("mqtt.tls_listen").address()?,
+        cert_file: PathBuf::from(at("mqtt.tls_cert_file").filled()?),
+        key_file: PathBuf::from(at("mqtt.tls_key_file").filled()?),
+    }))
+}
+
+fn channel(
+    layers: &Layers,
+    url: &'static str,
+    file: &'static str,
+    from: &'static str,
+) -> Result<Option<Channel>, SettingsError> {
+    let at = |key| Key { layers, key };
+    let url = match (at(url).optional(), at(file).optional()) {
+        (Some(_), Some(_)) => return Err(at(file).bad("set it or the url itself, not both")),
+        (Some(url), None) => url,
+        (None, None) => return Ok(None),
+        (None, Some(path)) => std::fs::read_to_string(&path)
+            .map_err(|source| SettingsError::Read { path, source })?
+            .trim()
+            .to_owned(),
+    };
+    Ok(Some(Channel { url, from: at(from).filled()? }))
+}
+
+/// One key and how it is read.
+struct Key<'a> {
+    layers: &'a Layers,
+    key: &'static str,
+}
+
+impl Key<'_> {
+    fn text(&self) -> &str {
+        self.layers.get(self.key).1.as_str().unwrap_or_default()
+    }
+
+    fn optional(&self) -> Option<String> {
+        Some(self.text().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn filled(&self) -> Result<String, SettingsError> {
+        self.optional().ok_or_else(|| self.bad("it must not be empty"))
+    }
+
+    fn address(&self) -> Result<SocketAddr, SettingsError> {
+        self.text().parse().map_err(|_| self.bad("write an address and port, as 127.0.0.1:1883"))
+    }
+
+    fn duration(&self) -> Result<Duration, SettingsError> {
+        let wanted = "write a duration above zero, as 15m, 1h 30m or 60d";
+        let span: jiff::Span = self.text().parse().map_err(|_| self.bad(wanted))?;
+        // A day of a duration is 24 hours: nothing here follows a calendar.
+        let days = jiff::SpanRelativeTo::days_are_24_hours();
+        let duration = span.to_duration(days).map_err(|_| self.bad(wanted))?;
+        Duration::try_from(duration)
+            .ok()
+            .filter(|duration| !duration.is_zero())
+            .ok_or_else(|| self.bad(wanted))
+    }
+
+    fn size(&self, least: u64, most: u64) -> Result<u64, SettingsError> {
+        let show = |bytes| bytesize::ByteSize(bytes).display().iec().to_string();
+        let wanted = format!("write a size from {} to {}", show(least), show(most));
+        let size: bytesize::ByteSize = self.text().parse().map_err(|_| self.bad(&wanted))?;
+        if (least..=most).contains(&size.as_u64()) {
+            Ok(size.as_u64())
+        } else {
+            Err(self.bad(&wanted))
+        }
+    }
+
+    fn count(&self) -> Result<usize, SettingsError> {
+        let (_, value) = self.layers.get(self.key);
+        let count = value.as_integer().and_then(|n| usize::try_from(n).ok());
+        count.filter(|&n| 0 < n).ok_or_else(|| self.bad("write a whole number above zero"))
+    }
+
+    fn bad(&self, wanted: &str) -> SettingsError {
+        let (origin, value) = self.layers.get(self.key);
+        let found = match value {
+            Value::String(_) if self.key.starts_with("channels.") && self.key.ends_with("url") => {
+                "not shown".to_owned()
+            }
+            value => format!("`{value}`"),
+        };
+        SettingsError::BadValue {
+            origin: origin.to_owned(),
+            key: self.key.to_owned(),
+            found,
+            wanted: wanted.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(text: &str) -> Result<Config, SettingsError> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("saltline.toml");
+        std::fs::write(&file, text).unwrap();
+        Config::read(Some(&file), [])
+    }
+
+    fn message(text: &str) -> String {
+        with(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_defaults_are_safe_and_complete() {
+        let config = Config::read(None, []).unwrap();
+        assert!(config.mqtt_listen.ip().is_loopback() && config.http_listen.ip().is_loopback());
+        assert!(config.mqtt_tls.is_none() && config.email.is_none() && config.sms.is_none());
+        assert_eq!(config.retain, Duration::from_hours(60 * 24));
+        assert_eq!(config.packet_bytes_max, 256 << 10);
+    }
+
+    #[test]
+    fn a_wrong_key_is_named_with_its_file_and_the_nearest_right_one() {
+        let text = message("[mqtt]\nlissten = \"127.0.0.1:1\"");
+        assert!(text.contains("saltline.toml") && text.contains("`mqtt.lissten`"), "{text}");
+        assert!(text.contains("did you mean `listen`?"), "{text}");
+        assert!(message("[mqqt]\nlisten = \"x\"").contains("did you mean `mqtt`?"));
+    }
+
+    #[test]
+    fn a_wrong_value_says_what_would_be_accepted() {
+        for (text, part) in [
+            ("[mqtt]\nlisten = \"1883\"", "127.0.0.1:1883"),
+            ("[mqtt]\nlisten = 1883", "a string is wanted"),
+            ("[mqtt]\nconnections_max = 0", "whole number above zero"),
+            ("[journal]\nretain = \"two moons\"", "write a duration"),
+            ("[journal]\nretain = \"0s\"", "above zero"),
+            ("[journal]\nsegment = \"1B\"", "64.0 KiB"),
+            ("[data]\ndir = \"\"", "must not be empty"),
+            ("[mqtt]\ntls_listen = \"127.0.0.1:0\"", "tls_cert_file"),
+            ("[channels.email]\nurl = \"smtp://a\"\nurl_file = \"b\"", "not both"),
+        ] {
+            let text = message(text);
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(matches!(with("[mqtt"), Err(SettingsError::Syntax { .. })));
+    }
+
+    #[test]
+    fn drop_ins_and_the_environment_lie_over_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("saltline.toml");
+        std::fs::write(&file, "[mqtt]\nlisten = \"127.0.0.1:1\"\n[data]\ndir = \"a\"").unwrap();
+        std::fs::create_dir(dir.path().join("conf.d")).unwrap();
+        std::fs::write(dir.path().join("conf.d/10-x.toml"), "[data]\ndir = \"b\"").unwrap();
+        let env = [("SALTLINE__MQTT__CONNECTIONS_MAX".to_owned(), "7".to_owned())];
+        let config = Config::read(Some(&file), env).unwrap();
+        assert_eq!(config.mqtt_listen.port(), 1);
+        assert_eq!((config.data_dir, config.connections_max), (PathBuf::from("b"), 7));
+        let env = [("SALTLINE__MQTT__LISSTEN".to_owned(), "7".to_owned())];
+        let text = Config::read(Some(&file), env).unwrap_err().to_string();
+        assert!(text.contains("SALTLINE__MQTT__LISSTEN"), "{text}");
+    }
+
+    #[test]
+    fn a_secret_comes_from_a_file_and_is_never_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let secret = dir.path().join("smtp");
+        std::fs::write(&secret, "smtp://u:hunter2@127.0.0.1:25\n").unwrap();
+        let config = with(&format!("[channels.email]\nurl_file = {:?}", secret.to_str().unwrap()));
+        let email = config.unwrap().email.unwrap();
+        assert_eq!(email.url, "smtp://u:hunter2@127.0.0.1:25");
+        assert!(!format!("{email:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,114 @@
+//! The data folder, opened: what must survive, and the check that its parts belong together.
+
+use std::path::{Path, PathBuf};
+
+use history::{History, HistoryError};
+use journal::{Journal, JournalError};
+use registry::{Registry, RegistryError};
+
+use crate::settings::Config;
+
+/// Everything in the data folder.
+#[derive(Clone)]
+pub struct Store {
+    /// The folder.
+    pub dir: PathBuf,
+    /// Admitted reports and the clock.
+    pub journal: Journal,
+    /// Refused packets.
+    pub dead_letters: Journal,
+    /// What was decided and who was told.
+    pub ledger: Journal,
+    /// Readings over time.
+    pub history: History,
+    /// The province's book.
+    pub registry: Registry,
+}
+
+/// The data folder does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The folder cannot be made.
+    #[error("cannot create `{path}`")]
+    Create {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A journal does not open.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The history does not open.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The registry does not open.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The folder holds parts of different journals: to go on would skip readings.
+    #[error("{part} has read to {at}, but the journal ends at {end}: the journal was replaced")]
+    Foreign {
+        /// Which follower.
+        part: &'static str,
+        /// Where it stands.
+        at: u64,
+        /// Where the journal ends.
+        end: u64,
+    },
+}
+
+impl Store {
+    /// Opens the folder that the configuration names, making what is not there.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the first part that does not serve.
+    pub async fn open(config: &Config) -> Result<Self, StoreError> {
+        let dir = config.data_dir.clone();
+        let registry = open_registry(&dir).await?;
+        let readings = journal::Config {
+            segment_bytes_max: config.segment_bytes_max,
+            ..journal::Config::default()
+        };
+        // A sixteenth of what may be kept: retention by size deletes whole segments.
+        let letters = journal::Config {
+            segment_bytes_max: (config.dead_letter_bytes_max / 16).max(1 << 16),
+            ..journal::Config::default()
+        };
+        let tail = history::Config {
+            tail_readings_max: config.tail_readings_max,
+            tail_age_max: config.tail_age_max,
+        };
+        let store = Self {
+            journal: Journal::open(&dir.join("journal"), &readings)?,
+            dead_letters: Journal::open(&dir.join("deadletter"), &letters)?,
+            ledger: Journal::open(&dir.join("ledger"), &journal::Config::default())?,
+            history: History::open(&dir.join("history"), tail)?,
+            registry,
+            dir,
+        };
+        store.belongs_together()?;
+        Ok(store)
+    }
+
+    fn belongs_together(&self) -> Result<(), StoreError> {
+        let end = self.journal.durable_end();
+        let sealed = self.history.position().map_or(0, |position| position + 1);
+        let engine = self.journal.cursor("engine").unwrap_or(0);
+        for (part, at) in [("history", sealed), ("the engine", engine)] {
+            if end < at {
+                return Err(StoreError::Foreign { part, at, end });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Opens the registry alone, as commands do beside a running engine.
+///
+/// # Errors
+/// [`StoreError::Create`], [`StoreError::Registry`].
+pub async fn open_registry(dir: &Path) -> Result<Registry, StoreError> {
+    std::fs::create_dir_all(dir)
+        .map_err(|source| StoreError::Create { path: dir.to_owned(), source })?;
+    Ok(Registry::open(&dir.join("registry.sqlite")).await?)
+}
