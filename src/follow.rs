@@ -22,6 +22,10 @@ use crate::publish::Outlet;
 /// Bytes read from the journal at a time: about 6,000 reports, some 20 ms of work, so that a stop is soon heard.
 pub const READ_BYTES: usize = 1 << 20;
 
+/// How long history lets readings gather before it looks again: a twentieth of the second within which a reading can
+/// be queried, and long enough that a busy journal is read in hundreds of records, not in ones.
+const GATHER: Duration = Duration::from_millis(20);
+
 /// The longest a follower sleeps without news: how soon age, not size, can seal the hot tail.
 const IDLE: Duration = Duration::from_millis(500);
 
@@ -104,6 +108,7 @@ impl Follower {
             for reading in newest.into_values() {
                 self.outlet.latest(&reading);
             }
+            std::thread::sleep(GATHER);
         }
         Ok(())
     }
