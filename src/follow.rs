@@ -7,8 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use analytics::quality::Quality;
-use domain::{Admitted, Clock, Reading};
-use history::History;
+use domain::{Admitted, Clock, Measured, Reading, StationCode};
+use history::{Applied, History};
 use ingest::{Decoder, Record};
 use journal::Journal;
 use portal::LiveReading;
@@ -94,55 +94,66 @@ impl Follower {
             }
             let quality = self.quality.read().unwrap_or_else(PoisonError::into_inner).clone();
             let mut newest = HashMap::new();
+            let mut sums = Sums::default();
             for (position, bytes) in records {
                 if let Record::Admitted(mut admitted) = decoder.decode(&bytes)? {
                     quality.judge(&mut admitted);
-                    self.apply(position, &admitted);
-                    if live_from <= position {
-                        self.show(&admitted, &mut newest);
+                    sums.add(self.history.apply(position, &admitted));
+                    if live_from <= position && !admitted.replay {
+                        self.keep_newest(admitted, &mut newest);
                     }
                 }
                 next = position + 1;
-                self.tally.next.store(next, Ordering::Release);
             }
-            for reading in newest.into_values() {
-                self.outlet.latest(&reading);
-            }
+            self.count(&sums, next);
+            newest.values().flat_map(Admitted::readings).for_each(|reading| self.show(reading));
             std::thread::sleep(GATHER);
         }
         Ok(())
     }
 
-    fn apply(&self, position: u64, admitted: &Admitted) {
-        let applied = self.history.apply(position, admitted);
-        let stored = u64::from(applied.stored) + u64::from(applied.corrected);
-        self.tally.stored.fetch_add(stored, Ordering::Relaxed);
-        self.tally.duplicate.fetch_add(u64::from(applied.duplicate), Ordering::Relaxed);
-        metrics::counter!("saltline_readings_stored_total").increment(u64::from(applied.stored));
-        metrics::counter!("saltline_readings_corrected_total")
-            .increment(u64::from(applied.corrected));
-        metrics::counter!("saltline_readings_duplicate_total")
-            .increment(u64::from(applied.duplicate));
+    fn count(&self, sums: &Sums, next: u64) {
+        self.tally.stored.fetch_add(sums.stored + sums.corrected, Ordering::Relaxed);
+        self.tally.duplicate.fetch_add(sums.duplicate, Ordering::Relaxed);
+        self.tally.next.store(next, Ordering::Release);
+        metrics::counter!("saltline_readings_stored_total").increment(sums.stored);
+        metrics::counter!("saltline_readings_corrected_total").increment(sums.corrected);
+        metrics::counter!("saltline_readings_duplicate_total").increment(sums.duplicate);
     }
 
-    /// Readings of a backlog are history, not news.
-    fn show(&self, admitted: &Admitted, newest: &mut HashMap<Series, Reading>) {
-        if admitted.replay {
-            return;
+    /// Of what came together only the newest report of a station is shown, and of an older one what the newest does
+    /// not say: those who watch see values, not a storm of them.
+    fn keep_newest(&self, admitted: Admitted, newest: &mut HashMap<StationCode, Admitted>) {
+        let Some(mut older) = newest.insert(admitted.station.clone(), admitted) else { return };
+        if let Some(newer) = newest.get(&older.station) {
+            let said = |m: &Measured| newer.values.iter().any(|n| n.parameter == m.parameter);
+            older.values.retain(|measured| !said(measured));
+            older.readings().for_each(|reading| self.show(reading));
         }
-        let watched = 0 < self.live.receiver_count();
-        for reading in admitted.readings() {
-            if watched {
-                // Nobody left to hear it is no loss: it is in history.
-                drop(self.live.send(LiveReading { reading: reading.clone() }));
-            }
-            let series = (reading.station.clone(), reading.parameter.clone());
-            newest.insert(series, reading);
-        }
+    }
+
+    fn show(&self, reading: Reading) {
+        self.outlet.latest(&reading);
+        // Nobody left to hear it is no loss: it is in history.
+        drop(self.live.send(LiveReading { reading }));
     }
 }
 
-type Series = (domain::StationCode, domain::ParameterCode);
+/// What one look at the journal added to history.
+#[derive(Default)]
+struct Sums {
+    stored: u64,
+    corrected: u64,
+    duplicate: u64,
+}
+
+impl Sums {
+    fn add(&mut self, applied: Applied) {
+        self.stored += u64::from(applied.stored);
+        self.corrected += u64::from(applied.corrected);
+        self.duplicate += u64::from(applied.duplicate);
+    }
+}
 
 /// Sleeps until the journal has grown, a moment has passed or the stop came.
 pub fn wait(

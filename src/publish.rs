@@ -69,7 +69,7 @@ fn warning(standing: &Standing) -> String {
     let body = json!({
         "state": state, "level": level, "limit": standing.limit, "value": standing.value,
         "since": standing.since.map(|at| at.to_string()), "rule": standing.rule.as_str(),
-        "why": standing.why.map(|why| why.as_str()),
+        "why": standing.why.map(domain::Why::as_str),
     });
     body.to_string()
 }
