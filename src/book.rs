@@ -1,0 +1,91 @@
+//! The registry is read again when somebody changed it, by whichever process: the command line works beside a running
+//! engine.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use alerting::Alerting;
+use analytics::quality::Quality;
+use domain::Clock;
+use ingest::{Intake, ParameterTable};
+use tokio_util::sync::CancellationToken;
+
+use crate::assembly::{Fatal, roster};
+use crate::engine::SharedAnalyzer;
+use crate::follow::SharedQuality;
+use crate::publish::Outlet;
+use crate::store::Store;
+
+/// How often the registry is asked whether somebody changed it.
+pub const BOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Looks at the registry between two clean-ups of expired logins: an hour.
+const SESSIONS_EVERY: u32 = 3_600;
+
+/// Reads the registry again when somebody changed it.
+pub struct Book {
+    /// The registry, and all else.
+    pub store: Store,
+    /// The version that was read last.
+    pub seen: u64,
+    /// How often it was looked at.
+    pub looks: u32,
+    /// The time, for logins that expire.
+    pub clock: Arc<dyn Clock>,
+    /// Judges by the parameters.
+    pub quality: SharedQuality,
+    /// Judges by the rules and intervals.
+    pub analyzer: SharedAnalyzer,
+    /// Tells the people of the roster.
+    pub alerting: Alerting,
+    /// Admits the parameters.
+    pub intake: Intake,
+    /// Publishes with their units.
+    pub outlet: Outlet,
+}
+
+impl Book {
+    /// Looks until told to stop. What cannot be read is tried again; meanwhile what is known stays.
+    pub async fn run(mut self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = tokio::time::sleep(BOOK_EVERY) => {}
+                () = stop.cancelled() => return,
+            }
+            if let Err(error) = self.look().await {
+                metrics::counter!("saltline_registry_read_failed_total").increment(1);
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot read the registry; going on with what is known"
+                );
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), Fatal> {
+        if self.looks.is_multiple_of(SESSIONS_EVERY) {
+            self.store.registry.drop_expired_sessions(self.clock.now()).await?;
+        }
+        self.looks = self.looks.wrapping_add(1);
+        let version = self.store.registry.version().await?;
+        if version == self.seen {
+            return Ok(());
+        }
+        let roster = roster(&self.store).await?;
+        *self.quality.write().unwrap_or_else(PoisonError::into_inner) =
+            Arc::new(Quality::new(&roster.parameters));
+        self.intake.set_parameters(ParameterTable::new(&roster.parameters));
+        self.outlet.set_parameters(&roster.parameters);
+        let intervals: Vec<_> =
+            roster.stations.iter().map(|s| (s.code.clone(), s.interval)).collect();
+        {
+            let mut analyzer = self.analyzer.lock().unwrap_or_else(PoisonError::into_inner);
+            analyzer.set_intervals(intervals);
+            analyzer.set_rules(roster.rules.clone())?;
+        }
+        self.alerting.set_roster(roster);
+        self.seen = version;
+        tracing::info!(version, "registry read again");
+        Ok(())
+    }
+}
