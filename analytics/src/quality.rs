@@ -107,7 +107,7 @@ mod tests {
                 (Some(38.01), NotEvaluated, Suspect),
                 (Some(40.0), NotEvaluated, Suspect),
                 (Some(40.01), NotEvaluated, Bad),
-                (Some(-0.05), NotEvaluated, Suspect),
+                (Some(-0.05), NotEvaluated, Good),
                 (Some(-0.06), NotEvaluated, Bad),
             ],
         );
