@@ -45,8 +45,8 @@ unit: $(STAMPS)/build web
 	cargo test --workspace --locked
 
 peers: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv $(STAMPS)/npm-peers web
-	$(SAY) 'Building what the peers talk to'
-	cargo build --workspace --locked --bins
+	$(SAY) 'Building what the peers talk to (with the features of the tests, so that nothing is built twice)'
+	cargo build --workspace --locked --bins --tests
 	$(SAY) 'Real peers: paho, mosquitto, aiosmtpd, an SMSC from npm, Chromium; power cuts; full disk; real records'
 	$(VENV)/bin/python -m pytest tests/peers --color=yes
 

@@ -67,8 +67,10 @@ impl Registry {
     /// [`RegistryError::Open`] where it is not a registry, [`RegistryError::TooNew`] where a newer program wrote it,
     /// [`RegistryError::Busy`] where another process holds it.
     pub async fn open(path: &Path) -> Result<Self, RegistryError> {
+        let alone = alone(path).await?;
         let pool = connect(path).await?;
         migrate(&pool, path).await?;
+        drop(alone);
         let registry = Self {
             pool,
             clock: Arc::new(WallClock),
@@ -171,6 +173,29 @@ impl Change {
         Ok(moved)
     }
 }
+
+/// Lets in one at a time: turning a new file to WAL wants it whole, and of two who try at once SQLite lets both wait
+/// for each other until they give up. The lock goes with the returned file, however the process ends.
+async fn alone(path: &Path) -> Result<std::fs::File, RegistryError> {
+    let beside = path.with_extension("lock");
+    let failed = |source: std::io::Error| RegistryError::Open {
+        path: beside.clone(),
+        source: source.into(),
+    };
+    let file = std::fs::File::create(&beside).map_err(failed)?;
+    let tries = BUSY_WAIT.as_millis() / ALONE_AGAIN.as_millis();
+    for _ in 0..tries {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) => tokio::time::sleep(ALONE_AGAIN).await,
+            Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
+        }
+    }
+    Err(RegistryError::Busy)
+}
+
+/// Pause between two tries to be alone with the file: an opening takes some 30 ms.
+const ALONE_AGAIN: Duration = Duration::from_millis(20);
 
 /// A new file is its owner's alone: it holds phone numbers and hashes. SQLite gives its WAL the same mode.
 async fn create(path: &Path) -> Result<(), RegistryError> {
