@@ -27,7 +27,7 @@ pub struct Demo {
     #[arg(long, default_value = "127.0.0.1:1883")]
     mqtt: std::net::SocketAddr,
     /// The river's weather: the same number gives the same days.
-    #[arg(long, default_value_t = 2026)]
+    #[arg(long, default_value_t = 7)]
     seed: u64,
 }
 

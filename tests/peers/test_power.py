@@ -25,31 +25,25 @@ class Recorder:
         self.key, self.sent, self.acked = key, 0, set()
 
     def round(self, port, seconds, killed):
-        waiting = {}
-        lock = threading.Lock()
-
-        def on_publish(client, userdata, mid, reason, properties):
-            with lock:
-                if mid in waiting:
-                    self.acked.add(waiting.pop(mid))
-
+        # Nothing is held while publishing: paho calls back with its own locks in hand.
+        by_mid, acked = {}, []
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="xuan-hoa", protocol=mqtt.MQTTv311)
         client.username_pw_set("xuan-hoa", self.key)
-        client.on_publish = on_publish
+        client.on_publish = lambda c, u, mid, reason, properties: acked.append(mid)
         client.max_inflight_messages_set(50)
         client.connect("127.0.0.1", port)
         client.loop_start()
         end = time.monotonic() + seconds
         while time.monotonic() < end and not killed.is_set():
-            with lock:
-                n = self.sent
-                self.sent += 1
-                report = {"time": START_MS + n * 1000, "seq": n, "replay": True, "values": {"salinity": n / 1000, "ph": 7}}
-                info = client.publish("stations/xuan-hoa/readings", json.dumps(report), qos=1)
-                waiting[info.mid] = n
+            n = self.sent
+            self.sent += 1
+            report = {"time": START_MS + n * 1000, "seq": n, "replay": True, "values": {"salinity": n / 1000, "ph": 7}}
+            info = client.publish("stations/xuan-hoa/readings", json.dumps(report), qos=1)
+            by_mid[info.mid] = n
             time.sleep(0.0005)
         killed.wait(5)
         client.loop_stop()
+        self.acked |= {by_mid[mid] for mid in acked}
 
 
 def test_kill_at_random_moments_loses_nothing_acknowledged(engine):
@@ -61,12 +55,13 @@ def test_kill_at_random_moments_loses_nothing_acknowledged(engine):
     for _ in range(ROUNDS):
         killed = threading.Event()
         length = dice.uniform(0.05, 0.5)
-        sender = threading.Thread(target=recorder.round, args=(saltline.mqtt, length + 1, killed))
+        sender = threading.Thread(target=recorder.round, args=(saltline.mqtt, length + 1, killed), daemon=True)
         sender.start()
         time.sleep(length)
         saltline.kill()
         killed.set()
-        sender.join()
+        sender.join(30)
+        assert not sender.is_alive(), "the client hangs"
         saltline.start()
     acked = recorder.acked
     assert len(acked) > 500, "the client was hardly ever acknowledged: the test would prove nothing"
