@@ -35,12 +35,13 @@ def picture(url, name, width, height, folder, dark=False):
     if not CHROMIUM:
         pytest.skip("no Chromium here")
     ARTEFACTS.mkdir(exist_ok=True)
+    # Virtual time would wait for ever for the live events of a page with script.
     path = ARTEFACTS / f"{name}.png"
     path.unlink(missing_ok=True)
     extra = ["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] if dark else []
     subprocess.run(
         [CHROMIUM, *FLAGS, *extra, f"--user-data-dir={folder}/chromium-{name}", f"--window-size={width},{height}",
-         "--virtual-time-budget=3000", f"--screenshot={path}", url], check=True, capture_output=True, timeout=120)
+         "--timeout=5000", f"--screenshot={path}", url], check=True, capture_output=True, timeout=120)
     assert path.stat().st_size > 10_000, f"{path} is an empty picture"
     return path
 
