@@ -182,7 +182,8 @@ async fn alone(path: &Path) -> Result<std::fs::File, RegistryError> {
         path: beside.clone(),
         source: source.into(),
     };
-    let file = std::fs::File::create(&beside).map_err(failed)?;
+    create(&beside).await?;
+    let file = std::fs::File::open(&beside).map_err(failed)?;
     let tries = BUSY_WAIT.as_millis() / ALONE_AGAIN.as_millis();
     for _ in 0..tries {
         match file.try_lock() {
