@@ -1,17 +1,17 @@
 //! History follows the journal: each record is judged, stored, counted, and, once it can be queried, shown to those
 //! who watch live. A thread of its own, because reading and sealing block.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use analytics::quality::Quality;
-use domain::{Admitted, Clock, Measured, Reading, StationCode};
+use domain::{Admitted, Clock, Measured, ParameterCode, Reading, StationCode};
 use history::{Applied, History};
 use ingest::{Decoder, Record};
 use journal::Journal;
 use portal::LiveReading;
+use rustc_hash::FxHashMap;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -93,7 +93,7 @@ impl Follower {
                 continue;
             }
             let quality = self.quality.read().unwrap_or_else(PoisonError::into_inner).clone();
-            let mut newest = HashMap::new();
+            let mut newest = FxHashMap::default();
             let mut sums = Sums::default();
             for (position, bytes) in records {
                 if let Record::Admitted(mut admitted) = decoder.decode(&bytes)? {
@@ -123,9 +123,16 @@ impl Follower {
 
     /// Of what came together only the newest report of a station is shown, and of an older one what the newest does
     /// not say: those who watch see values, not a storm of them.
-    fn keep_newest(&self, admitted: Admitted, newest: &mut HashMap<StationCode, Admitted>) {
+    fn keep_newest(&self, admitted: Admitted, newest: &mut FxHashMap<StationCode, Admitted>) {
         let Some(mut older) = newest.insert(admitted.station.clone(), admitted) else { return };
         if let Some(newer) = newest.get(&older.station) {
+            // Nearly always a station says the same things in the same order.
+            fn codes(of: &Admitted) -> impl Iterator<Item = &ParameterCode> {
+                of.values.iter().map(|measured| &measured.parameter)
+            }
+            if codes(newer).eq(codes(&older)) {
+                return;
+            }
             let said = |m: &Measured| newer.values.iter().any(|n| n.parameter == m.parameter);
             older.values.retain(|measured| !said(measured));
             older.readings().for_each(|reading| self.show(reading));
