@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::book::Book;
 use crate::engine::{Engine, SharedAnalyzer};
-use crate::follow::{Follower, Keeper, SharedQuality, Tally};
+use crate::follow::{Follower, Keeper, Sealer, SharedQuality, Tally};
 use crate::publish::Outlet;
 use crate::running::Running;
 use crate::settings::{Channel, Config};
@@ -203,24 +203,27 @@ impl Parts {
             outlet: outlet.clone(),
             next: self.next,
         })?;
+        let sealer = Sealer {
+            history: self.store.history.clone(),
+            journal: self.store.journal.clone(),
+            clock: self.clock.clone(),
+        };
         running.history(
             Follower {
                 journal: self.store.journal.clone(),
                 history: self.store.history.clone(),
+                sealer: sealer.clone(),
                 quality: self.quality.clone(),
                 live: live.clone(),
                 outlet: outlet.clone(),
                 tally: tally.clone(),
-                retain: config.retain,
-                clock: self.clock.clone(),
             },
             Keeper {
-                history: self.store.history.clone(),
+                sealer,
                 journal: self.store.journal.clone(),
                 dead_letters: self.store.dead_letters.clone(),
                 dead_letter_bytes_max: config.dead_letter_bytes_max,
                 retain: config.retain,
-                clock: self.clock.clone(),
             },
         )?;
         running.clockwork(self.clock.clone(), config, setting.metrics.clone());
