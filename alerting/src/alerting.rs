@@ -134,7 +134,7 @@ impl Alerting {
                 .increment(u64::try_from(verdicts.len()).unwrap_or(u64::MAX));
             return Ok(Vec::new());
         }
-        let decided = self.decide_and_record(Some(position), verdicts, now).await?;
+        let decided = self.decide_and_record(position, verdicts, now).await?;
         // What changed nothing leaves no record; after a restart it is held again.
         let mut book = self.book_mut();
         book.decided_to = book.decided_to.max(Some(position));
@@ -142,28 +142,13 @@ impl Alerting {
         Ok(decided)
     }
 
-    /// Decides on verdicts that came of the passing of time alone (a station fell silent). They belong to no record, so
-    /// none is skipped: that the desk was told before is seen from the alert itself.
-    ///
-    /// # Errors
-    /// [`AlertingError`]: nothing was decided, nobody is told.
-    pub async fn consider_time(
-        &self,
-        verdicts: &[Verdict],
-        now: Timestamp,
-    ) -> Result<Vec<Decided>, AlertingError> {
-        let _desk = self.inner.deciding.lock().await;
-        self.decide_and_record(None, verdicts, now).await
-    }
-
     async fn decide_and_record(
         &self,
-        position: Option<u64>,
+        position: u64,
         verdicts: &[Verdict],
         now: Timestamp,
     ) -> Result<Vec<Decided>, AlertingError> {
-        let raised_by = position.or(self.decided_to()).unwrap_or(0);
-        let (drafts, holds) = self.draft(raised_by, verdicts, now);
+        let (drafts, holds) = self.draft(position, verdicts, now);
         for hold in &holds {
             count_decision(*hold);
         }
@@ -172,7 +157,7 @@ impl Alerting {
         }
         let (decided, judged): (Vec<_>, Vec<_>) =
             drafts.into_iter().map(|draft| (draft.decided, draft.row)).unzip();
-        self.record_all(decided_records(position, judged)).await?;
+        self.record_all(decided_records(Some(position), judged)).await?;
         for decided in &decided {
             report(decided);
         }

@@ -9,7 +9,7 @@
 //!
 //! | event | says | then |
 //! |---|---|---|
-//! | `decided` | for the readings' record at `position` (null: for the passing of time alone): per changed alert the event, the reason, the evidence and the notices made | each notice waits; its first attempt may begin |
+//! | `decided` | for the readings' record at `position` (null in old records: for the passing of time alone): per changed alert the event, the reason, the evidence and the notices made | each notice waits; its first attempt may begin |
 //! | `more_notices` | notices of the `decided` record that follows with the same position and instant, when one record cannot hold them all | they wait only once that record is there |
 //! | `attempted` | an attempt failed for now: number, cause, when to try again | the next attempt may begin at `next_at` |
 //! | `handed_over` | the other side took it, under these references | only a receipt changes it |

@@ -1,6 +1,6 @@
 //! The texts, as they are read.
 
-use domain::{AlertState, Verdict, Water};
+use domain::{AlertState, EventKind, Verdict, Water};
 use expect_test::{Expect, expect};
 
 use super::*;
@@ -104,6 +104,45 @@ fn sms_in_english() {
     );
 }
 
+/// Level 0 of the rule is reached at 1 g/l and left below 0.8 g/l.
+fn still_open(kind: EventKind, value: f64, language: Language, channel: ChannelKind) -> String {
+    let mut of = verdict("05:00 exceed0 1.5");
+    of.value = Some(value);
+    let (mut alert, mut event) = happened(kind, &of);
+    event.limit = Some(1.0);
+    alert.events = vec![event.clone()];
+    let mut roster = roster(&[]);
+    roster.rules[0].levels[0] = domain::Level { limit: 1.0, clear: 0.8 };
+    let because = KINDS.iter().find(|(known, _)| *known == kind).unwrap().1;
+    let what =
+        Happening { alert: &alert, event: &event, because, roster: &roster, public_url: None };
+    let worded = word(&what, &person("ba-tu", language), channel);
+    format!("{} {}", worded.subject, worded.body)
+}
+
+#[test]
+fn what_is_said_of_an_open_alert_is_true_of_its_value() {
+    let cases = [
+        (Language::Vietnamese, "trên ngưỡng", "chưa xuống dưới mức an toàn 0,8 g/l", "đủ lâu"),
+        (Language::VietnameseUnmarked, "tren nguong", "chua xuong duoi muc an toan 0,8", "du lau"),
+        (Language::English, "still over", "not yet below the safe level 0.8 g/L", "long enough"),
+    ];
+    for (language, over, between, brief) in cases {
+        for kind in [EventKind::Found, EventKind::Eased] {
+            for channel in [ChannelKind::Sms, ChannelKind::Email] {
+                let says = |value| {
+                    let text = still_open(kind, value, language, channel);
+                    [over, between, brief].map(|phrase| text.contains(phrase))
+                };
+                assert_eq!(says(1.0), [true, false, false], "{language:?} {kind:?} {channel}");
+                assert_eq!(says(0.9), [false, true, false], "{language:?} {kind:?} {channel}");
+                assert_eq!(says(0.8), [false, true, false], "{language:?} {kind:?} {channel}");
+                assert_eq!(says(0.5), [false, false, true], "{language:?} {kind:?} {channel}");
+            }
+        }
+    }
+}
+
 #[test]
 fn an_email_carries_the_evidence() {
     let email = worded(EventKind::Raised, Language::Vietnamese, ChannelKind::Email);
@@ -169,12 +208,17 @@ fn every_unmarked_sms_is_one_part_of_plain_ascii_for_any_station() {
         alert.id = AlertId::raised(&alert.rule, &alert.station, 99_999_999_999);
         event.limit = Some(12.25);
         roster.rules[0].levels[0].clear = 11.75;
-        let what =
-            Happening { alert: &alert, event: &event, because, roster: &roster, public_url: None };
-        let text = word(&what, &person("a", Language::VietnameseUnmarked), ChannelKind::Sms).body;
-        let (alphabet, parts) = segments(&text);
-        assert!(text.is_ascii(), "{text}");
-        assert_eq!((alphabet, parts.len()), (Alphabet::Gsm7, 1), "{} in `{text}`", text.len());
+        for value in [38.85, 11.95, 10.25] {
+            event.value = Some(value);
+            let roster = &roster;
+            let what =
+                Happening { alert: &alert, event: &event, because, roster, public_url: None };
+            let person = person("a", Language::VietnameseUnmarked);
+            let text = word(&what, &person, ChannelKind::Sms).body;
+            let (alphabet, parts) = segments(&text);
+            assert!(text.is_ascii(), "{text}");
+            assert_eq!((alphabet, parts.len()), (Alphabet::Gsm7, 1), "{} in `{text}`", text.len());
+        }
     }
 }
 
@@ -192,13 +236,14 @@ fn a_marked_sms_is_at_most_three_parts() {
 fn both_languages_say_the_same_things_with_known_words() {
     let known = [
         "HAZARD", "hazard", "station", "time", "since", "value", "limit", "clear", "advice", "id",
-        "person", "km",
+        "person", "km", "stand",
     ];
     let (vi, en) = (texts::of(Language::Vietnamese), texts::of(Language::English));
     for (a, b) in [
         (&vi.sms, &en.sms),
         (&vi.subject, &en.subject),
         (&vi.sentence, &en.sentence),
+        (&vi.stand, &en.stand),
         (&vi.hazard, &en.hazard),
         (&vi.why, &en.why),
         (&vi.label, &en.label),

@@ -263,7 +263,7 @@ fn happened(kind: EventKind, lang: Lang) -> &'static str {
         EventKind::Worsened => lang.say("tăng mức", "worsened"),
         EventKind::Eased => lang.say("giảm mức", "eased"),
         EventKind::Lost => lang.say("mất tín hiệu", "signal lost"),
-        EventKind::Found => lang.say("có tín hiệu lại, vẫn vượt", "signal back, still over"),
+        EventKind::Found => lang.say("có tín hiệu lại, chưa hết", "signal back, not over yet"),
         EventKind::Acknowledged => lang.say("đã nhận", "acknowledged"),
         EventKind::Cleared => lang.say("hết vượt ngưỡng", "cleared"),
         EventKind::Backlog => lang.say("thấy trong số liệu gửi bù", "found in a backlog"),
