@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use alerting::{Alerting, AlertingError, Channels, EmailConfig, Roster, SmsConfig};
 use analytics::quality::Quality;
 use analytics::rules::Analyzer;
-use domain::{Clock, RuleError, Water};
+use domain::{Clock, Rule, RuleError, Water};
 use ingest::mqtt::{Door, DoorError};
 use ingest::{ADMIT, BadRecord, Intake, ParameterTable};
 use journal::{JournalError, State};
@@ -21,6 +21,7 @@ use crate::book::Book;
 use crate::engine::{Engine, SharedAnalyzer};
 use crate::follow::{Follower, Keeper, Sealer, SharedQuality, Tally};
 use crate::publish::Outlet;
+use crate::rules::{Rules, SharedRules};
 use crate::running::Running;
 use crate::settings::{Channel, Config};
 use crate::snapshot;
@@ -127,6 +128,7 @@ struct Parts {
     quality: SharedQuality,
     analyzer: SharedAnalyzer,
     next: u64,
+    rules: SharedRules,
     alerting: Alerting,
     channels: Channels,
     intake: Intake,
@@ -137,9 +139,13 @@ impl Parts {
     async fn open(setting: &Setting, store: Store) -> Result<Self, Fatal> {
         let book = store.registry.version().await?;
         let parameters = store.registry.parameters().await?;
-        let (analyzer, next) = analyzer(&store).await?;
+        let roster = roster(&store).await?;
+        let sorted = Rules::sort(&roster);
+        let (analyzer, next) = analyzer(&store, &roster, sorted.usable.clone())?;
+        let rules = SharedRules::default();
+        rules.set(sorted);
         let alerting = Alerting::open(store.ledger.clone(), setting.clock.clone())?;
-        alerting.set_roster(roster(&store).await?);
+        alerting.set_roster(roster);
         alerting.set_public_url(setting.config.public_url.as_deref());
         let intake = Intake::new(
             store.journal.clone(),
@@ -153,6 +159,7 @@ impl Parts {
             quality: Arc::new(RwLock::new(Arc::new(Quality::new(&parameters)))),
             analyzer: Arc::new(Mutex::new(analyzer)),
             next,
+            rules,
             alerting,
             channels: channels(&setting.config)?,
             intake,
@@ -189,6 +196,10 @@ impl Parts {
         let standing = self.analyzer.lock().unwrap_or_else(PoisonError::into_inner).standing();
         for one in standing.iter().filter(|one| matches!(one.water, Water::Exceed(_))) {
             outlet.warning(&one.station, &one.parameter, &standing);
+        }
+        // Rules may have gone while the engine was stopped: before it judges by the others.
+        for alert in self.rules.get().withdraw(&self.alerting, self.clock.now()).await? {
+            outlet.warning(&alert.station, &alert.parameter, &standing);
         }
         let (live, _) = broadcast::channel(LIVE_MAX);
         let tally = Arc::new(Tally::default());
@@ -229,8 +240,10 @@ impl Parts {
         running.clockwork(self.clock.clone(), config, setting.metrics.clone());
         running.accounts(self.intake.clone(), tally.clone());
         running.deliver(self.alerting.clone(), self.channels);
-        running
-            .portal(listener, portal(setting, &self.store, &self.alerting, &self.analyzer, live));
+        running.portal(
+            listener,
+            portal(setting, &self.store, &self.alerting, (&self.analyzer, &self.rules), live),
+        );
         running.book(Book {
             store: self.store.clone(),
             seen: self.book,
@@ -238,6 +251,7 @@ impl Parts {
             clock: self.clock.clone(),
             quality: self.quality,
             analyzer: self.analyzer,
+            rules: self.rules,
             alerting: self.alerting,
             intake: self.intake,
             outlet,
@@ -251,10 +265,10 @@ fn portal(
     setting: &Setting,
     store: &Store,
     alerting: &Alerting,
-    analyzer: &SharedAnalyzer,
+    (analyzer, rules): (&SharedAnalyzer, &SharedRules),
     live: broadcast::Sender<portal::LiveReading>,
 ) -> Portal {
-    let analyzer = analyzer.clone();
+    let (analyzer, rules) = (analyzer.clone(), rules.clone());
     let metrics = setting.metrics.clone();
     let (journal, ledger) = (store.journal.clone(), store.ledger.clone());
     Portal {
@@ -262,7 +276,9 @@ fn portal(
         registry: store.registry.clone(),
         alerting: alerting.clone(),
         standing: Arc::new(move || {
-            analyzer.lock().unwrap_or_else(PoisonError::into_inner).standing()
+            let mut all = analyzer.lock().unwrap_or_else(PoisonError::into_inner).standing();
+            all.extend(rules.get().unknown());
+            all
         }),
         clock: setting.clock.clone(),
         metrics: Arc::new(move || metrics.render()),
@@ -304,9 +320,8 @@ pub(crate) async fn roster(store: &Store) -> Result<Roster, Fatal> {
 }
 
 /// The analyzer as it was saved, and the first record it has not seen.
-async fn analyzer(store: &Store) -> Result<(Analyzer, u64), Fatal> {
-    let rules = store.registry.rules().await?;
-    let intervals = store.registry.stations().await?.into_iter().map(|s| (s.code, s.interval));
+fn analyzer(store: &Store, book: &Roster, rules: Vec<Rule>) -> Result<(Analyzer, u64), Fatal> {
+    let intervals = book.stations.iter().map(|s| (s.code.clone(), s.interval));
     let mut analyzer = Analyzer::new(rules, intervals)?;
     let oldest = store.journal.oldest();
     let Some(saved) = snapshot::load(&store.dir) else { return Ok((analyzer, oldest)) };

@@ -3,7 +3,9 @@
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use domain::{Alert, AlertId, AlertState, ChannelKind, Clock, EventKind, Timestamp, Verdict};
+use domain::{
+    Alert, AlertId, AlertState, ChannelKind, Clock, EventKind, Timestamp, Verdict, Water, Why,
+};
 use journal::{Journal, JournalError, Position};
 use tokio::sync::{Mutex, watch};
 
@@ -134,7 +136,7 @@ impl Alerting {
                 .increment(u64::try_from(verdicts.len()).unwrap_or(u64::MAX));
             return Ok(Vec::new());
         }
-        let decided = self.decide_and_record(position, verdicts, now).await?;
+        let decided = self.decide_and_record(Some(position), verdicts, now).await?;
         // What changed nothing leaves no record; after a restart it is held again.
         let mut book = self.book_mut();
         book.decided_to = book.decided_to.max(Some(position));
@@ -142,13 +144,30 @@ impl Alerting {
         Ok(decided)
     }
 
+    /// Ends alerts that nobody watches any more, each with its reason: the rule is gone, or no longer watches there, or
+    /// cannot be computed. That is no all-clear, and people are told so. One that is over already is left alone.
+    ///
+    /// # Errors
+    /// [`AlertingError`]: nothing was decided, nobody is told.
+    pub async fn withdraw(
+        &self,
+        unwatched: &[(Arc<Alert>, Why)],
+        now: Timestamp,
+    ) -> Result<Vec<Decided>, AlertingError> {
+        let verdicts: Vec<_> =
+            unwatched.iter().map(|(alert, why)| unknown(alert, *why, now)).collect();
+        let _desk = self.inner.deciding.lock().await;
+        self.decide_and_record(None, &verdicts, now).await
+    }
+
     async fn decide_and_record(
         &self,
-        position: u64,
+        position: Option<u64>,
         verdicts: &[Verdict],
         now: Timestamp,
     ) -> Result<Vec<Decided>, AlertingError> {
-        let (drafts, holds) = self.draft(position, verdicts, now);
+        // Without a record nothing is raised, so no id is made of the position.
+        let (drafts, holds) = self.draft(position.unwrap_or(0), verdicts, now);
         for hold in &holds {
             count_decision(*hold);
         }
@@ -157,7 +176,7 @@ impl Alerting {
         }
         let (decided, judged): (Vec<_>, Vec<_>) =
             drafts.into_iter().map(|draft| (draft.decided, draft.row)).unzip();
-        self.record_all(decided_records(Some(position), judged)).await?;
+        self.record_all(decided_records(position, judged)).await?;
         for decided in &decided {
             report(decided);
         }
@@ -303,6 +322,23 @@ fn mark(ledger: &Journal, book: &Book) -> Result<(), AlertingError> {
             Ok(ledger.set_cursor(CURSOR, begins)?)
         }
         _ => Ok(()),
+    }
+}
+
+/// Nobody can say how the water under this alert is.
+fn unknown(alert: &Alert, why: Why, now: Timestamp) -> Verdict {
+    Verdict {
+        rule: alert.rule.clone(),
+        station: alert.station.clone(),
+        parameter: alert.parameter.clone(),
+        water: Water::Unknown,
+        before: Water::Exceed(alert.level),
+        limit: None,
+        value: None,
+        taken_at: None,
+        since: now,
+        judged_at: now,
+        why,
     }
 }
 

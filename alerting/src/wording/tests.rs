@@ -7,7 +7,7 @@ use super::*;
 use crate::channels::sms::{Alphabet, segments};
 use crate::testing::{person, roster, station, time, verdict};
 
-const KINDS: [(EventKind, Because); 7] = [
+const KINDS: [(EventKind, Because); 8] = [
     (EventKind::Raised, Because::CrossedTheLimit),
     (EventKind::Worsened, Because::HigherLevel),
     (EventKind::Eased, Because::LowerLevel),
@@ -15,6 +15,7 @@ const KINDS: [(EventKind, Because); 7] = [
     (EventKind::Found, Because::SpeaksAgain),
     (EventKind::Cleared, Because::BackToSafe),
     (EventKind::Backlog, Because::FoundInBacklog),
+    (EventKind::Withdrawn, Because::RuleRemoved),
 ];
 
 fn happened(kind: EventKind, of: &Verdict) -> (Alert, AlertEvent) {
@@ -70,7 +71,8 @@ fn sms_with_marks() {
         MẤT SỐ LIỆU: Cống Xuân Hòa từ 05:00 12/03 không có số đo tốt. Chưa biết mặn còn hay hết. Coi như còn mặn, đo tay trước khi lấy nước. Tin 2N9C
         CÓ LẠI SỐ LIỆU: Cống Xuân Hòa 05:00 12/03 đo 8,85 g/l, vẫn trên ngưỡng 4 g/l. KHÔNG lấy nước. Tin 2N9C
         HẾT CẢNH BÁO MẶN: Cống Xuân Hòa 05:00 12/03 đo 0,75 g/l, dưới mức an toàn 0,8 g/l. Đo lại trước khi lấy nước. Tin 2N9C
-        SỐ LIỆU GỬI BÙ: Cống Xuân Hòa đã vượt ngưỡng 4 g/l lúc 05:00 12/03 (đo 8,85 g/l). Không phải tin lúc này. Tin 2N9C"#]],
+        SỐ LIỆU GỬI BÙ: Cống Xuân Hòa đã vượt ngưỡng 4 g/l lúc 05:00 12/03 (đo 8,85 g/l). Không phải tin lúc này. Tin 2N9C
+        RÚT CẢNH BÁO MẶN: Cống Xuân Hòa không còn được theo dõi theo quy tắc này. Chưa chắc đã an toàn. Đo tay trước khi lấy nước. Tin 2N9C"#]],
     );
 }
 
@@ -85,7 +87,8 @@ fn sms_without_marks() {
         MAT SO LIEU: Cong Xuan Hoa tu 05:00 12/03 khong co so do tot. Chua biet man con hay het. Coi nhu con man, do tay truoc khi lay nuoc. Tin 2N9C
         CO LAI SO LIEU: Cong Xuan Hoa 05:00 12/03 do 8,85 g/l, van tren nguong 4 g/l. KHONG lay nuoc. Tin 2N9C
         HET CANH BAO MAN: Cong Xuan Hoa 05:00 12/03 do 0,75 g/l, duoi muc an toan 0,8 g/l. Do lai truoc khi lay nuoc. Tin 2N9C
-        SO LIEU GUI BU: Cong Xuan Hoa da vuot nguong 4 g/l luc 05:00 12/03 (do 8,85 g/l). Khong phai tin luc nay. Tin 2N9C"#]],
+        SO LIEU GUI BU: Cong Xuan Hoa da vuot nguong 4 g/l luc 05:00 12/03 (do 8,85 g/l). Khong phai tin luc nay. Tin 2N9C
+        RUT CANH BAO MAN: Cong Xuan Hoa khong con duoc theo doi theo quy tac nay. Chua chac da an toan. Do tay truoc khi lay nuoc. Tin 2N9C"#]],
     );
 }
 
@@ -100,7 +103,8 @@ fn sms_in_english() {
         NO DATA: Cong Xuan Hoa has no good reading since 05:00 12/03. State of salinity unknown. Treat as salty; measure by hand before taking water. Ref 2N9C
         DATA BACK: Cong Xuan Hoa 05:00 12/03 reads 8.85 g/L, still over 4 g/L. DO NOT take in water. Ref 2N9C
         SALINITY ALL CLEAR: Cong Xuan Hoa 05:00 12/03 reads 0.75 g/L, below 0.8 g/L. Measure again before taking water. Ref 2N9C
-        LATE DATA: Cong Xuan Hoa was over 4 g/L at 05:00 12/03 (read 8.85 g/L). Not about now. Ref 2N9C"#]],
+        LATE DATA: Cong Xuan Hoa was over 4 g/L at 05:00 12/03 (read 8.85 g/L). Not about now. Ref 2N9C
+        SALINITY ALERT WITHDRAWN: Cong Xuan Hoa is no longer watched by this rule. Not an all-clear. Measure by hand before taking water. Ref 2N9C"#]],
     );
 }
 
