@@ -80,7 +80,7 @@ pub enum RegistryError {
     BadRule(#[from] RuleError),
     /// The rule could not be computed.
     #[error(transparent)]
-    Misfit(#[from] Misfit),
+    Misfit(#[from] Box<Misfit>),
     /// A field does not mean anything, or not what it must.
     #[error("{what} `{key}`: {why}")]
     BadValue {

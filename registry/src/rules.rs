@@ -178,7 +178,7 @@ async fn check_fit(sql: &mut SqliteConnection, rule: &Rule) -> Result<(), Regist
     let parameters = parameters::all(sql).await?;
     let stations = stations::codes(sql).await?;
     match misfits(rule, &parameters, &stations).into_iter().next() {
-        Some(misfit) => Err(misfit.into()),
+        Some(misfit) => Err(Box::new(misfit).into()),
         None => Ok(()),
     }
 }
