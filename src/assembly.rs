@@ -18,6 +18,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::book::Book;
+use crate::clock::SystemClock;
 use crate::engine::{Engine, SharedAnalyzer};
 use crate::follow::{Follower, Keeper, Sealer, SharedQuality, Tally};
 use crate::publish::Outlet;
@@ -281,6 +282,7 @@ fn portal(
             all
         }),
         clock: setting.clock.clone(),
+        wall: Arc::new(SystemClock),
         metrics: Arc::new(move || metrics.render()),
         ready: Arc::new(move || readiness(&[("journal", &journal), ("ledger", &ledger)])),
         live,
