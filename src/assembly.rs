@@ -359,3 +359,21 @@ fn sms_url(channel: &Channel) -> String {
         Some(_) => format!("{}&source={}", channel.url, channel.from),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_sent_elsewhere_as_soon_as_a_sync_has_failed() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = journal::Journal::open(dir.path(), &journal::Config::default()).unwrap();
+        assert_eq!(readiness(&[("journal", &journal)]), Readiness::Ready);
+        journal.break_syncs();
+        journal.append_blocking(vec![bytes::Bytes::from_static(b"salt")]).unwrap_err();
+        let Readiness::NotReady(reasons) = readiness(&[("journal", &journal)]) else {
+            panic!("a journal that failed is no place for work");
+        };
+        assert!(reasons[0].starts_with("journal: "), "{reasons:?}");
+    }
+}

@@ -169,3 +169,16 @@ fn with_runtime<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, 
     let runtime = runtime.map_err(|error| Trouble::Later(format!("cannot start: {error}")))?;
     runtime.block_on(work)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_sync_ends_the_process_with_74() {
+        let failed = journal::JournalError::Failed("input/output error".into());
+        let trouble = Trouble::from(Fatal::from(failed));
+        assert_eq!(trouble.code(), 74);
+        assert!(chain(&trouble).contains("input/output error"), "{}", chain(&trouble));
+    }
+}
