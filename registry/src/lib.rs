@@ -15,6 +15,7 @@ mod fits; // and whether it can be computed
 mod people; // who has to know
 mod duties; // of what
 mod users; // who may look
+mod endings; // who may no longer
 mod sessions; // who is looking
 pub mod pack; // a province as a folder of text
 

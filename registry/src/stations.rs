@@ -232,7 +232,7 @@ fn check(station: &Station) -> Result<(), RegistryError> {
     Ok(())
 }
 
-fn text(station: &Station) -> String {
+pub(crate) fn text(station: &Station) -> String {
     let field = |m: &Mapping| {
         json!({ "name": m.name, "parameter": m.parameter.as_str(),
                 "scale": m.scale, "offset": m.offset })

@@ -1,7 +1,8 @@
 //! What a person types. Data goes to stdout, talk to stderr; the exit code says what kind of end it was.
 
-mod station; // add, list, show, rotate-key
-mod user; // add, list
+mod station; // add, list, show, remove, rotate-key
+mod user; // add, password, remove, list
+mod rule; // list, remove
 mod import; // a province pack
 mod output; // table, JSON, CSV
 mod serve; // run, demo
@@ -62,6 +63,8 @@ enum Command {
     Station(station::Station),
     /// The people who may log in.
     User(user::User),
+    /// The rules of the province.
+    Rule(rule::Rule),
     /// Apply a province pack: stations, rivers, rules, roster. Applying it again changes nothing.
     Import(import::Import),
     /// Print the version.
@@ -159,6 +162,7 @@ fn execute(command: Command) -> Result<(), Trouble> {
         }
         Command::Station(station) => with_runtime(station.run()),
         Command::User(user) => with_runtime(user.run()),
+        Command::Rule(rule) => with_runtime(rule.run()),
         Command::Import(import) => with_runtime(import.run()),
         Command::Version => output::print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
     }
