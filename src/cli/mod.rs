@@ -3,6 +3,7 @@
 mod station; // add, list, show, remove, rotate-key
 mod user; // add, password, remove, list
 mod rule; // list, remove
+mod store; // verify
 mod import; // a province pack
 mod output; // table, JSON, CSV
 mod serve; // run, demo
@@ -65,6 +66,8 @@ enum Command {
     User(user::User),
     /// The rules of the province.
     Rule(rule::Rule),
+    /// What is in the data folder.
+    Store(store::Store),
     /// Apply a province pack: stations, rivers, rules, roster. Applying it again changes nothing.
     Import(import::Import),
     /// Print the version.
@@ -163,6 +166,7 @@ fn execute(command: Command) -> Result<(), Trouble> {
         Command::Station(station) => with_runtime(station.run()),
         Command::User(user) => with_runtime(user.run()),
         Command::Rule(rule) => with_runtime(rule.run()),
+        Command::Store(store) => store.run(),
         Command::Import(import) => with_runtime(import.run()),
         Command::Version => output::print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
     }
