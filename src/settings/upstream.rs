@@ -223,7 +223,7 @@ mod tests {
             .lines()
             .skip_while(|line| !line.starts_with("# [[ingest.upstream]]"))
             .take_while(|line| line.starts_with('#'))
-            .map(|line| format!("{}\n", line.trim_start_matches("# ").trim_start_matches('#')))
+            .map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line)))
             .filter(|line| !line.contains("_file"))
             .collect();
         let [one] = &with(&example).unwrap()[..] else { panic!("{example}") };
