@@ -6,6 +6,7 @@
 
 mod config; // which broker, which topics
 mod template; // where the station stands in a topic
+mod frame; // where a packet ends
 mod wire; // both versions of MQTT in one vocabulary
 mod oversized; // a packet that is not kept, and what is told of it
 mod tls; // whom we trust

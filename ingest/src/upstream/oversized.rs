@@ -4,6 +4,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::config::Version;
+use super::frame::{Header, header};
 use super::wire::Message;
 
 /// Bytes of its beginning that are kept: enough to see who is sending what.
@@ -60,24 +61,6 @@ impl Oversized {
             None => Look::Ordinary,
         }
     }
-}
-
-enum Header {
-    Torn,
-    Bad,
-    Whole { head: usize, body: usize },
-}
-
-fn header(bytes: &[u8]) -> Header {
-    let mut body = 0;
-    for at in 0..4 {
-        let Some(&byte) = bytes.get(1 + at) else { return Header::Torn };
-        body |= usize::from(byte & 0x7F) << (7 * at);
-        if byte & 0x80 == 0 {
-            return Header::Whole { head: 2 + at, body };
-        }
-    }
-    Header::Bad
 }
 
 /// Topic, id and the first bytes of a PUBLISH whose end is not here. With MQTT 5 its properties stand before them.

@@ -6,6 +6,7 @@ use rumqttc::mqttbytes::{self as bytes4, v4};
 use rumqttc::v5::mqttbytes::{self as bytes5, v5};
 
 use super::config::{Config, Version};
+use super::frame::{Header, header};
 
 /// The id of our one SUBSCRIBE.
 const SUBSCRIBE_ID: u16 = 1;
@@ -142,15 +143,19 @@ pub(super) fn read(
     version: Version,
     bytes_max: usize,
 ) -> Result<Option<Incoming>, Malformed> {
+    // The codec also says that bytes are missing where a whole packet is too short for what it claims to hold.
+    match header(from) {
+        Header::Torn => return Ok(None),
+        Header::Whole { head, body } if from.len() < head + body => return Ok(None),
+        Header::Whole { .. } | Header::Bad => (),
+    }
     match version {
         Version::V311 => match v4::Packet::read(from, bytes_max) {
             Ok(packet) => Ok(Some(said_by_v4(packet))),
-            Err(bytes4::Error::InsufficientBytes(_)) => Ok(None),
             Err(error) => Err(malformed(error)),
         },
         Version::V5 => match v5::Packet::read(from, u32::try_from(bytes_max).ok()) {
             Ok(packet) => said_by_v5(packet).map(Some),
-            Err(bytes5::Error::InsufficientBytes(_)) => Ok(None),
             // The codec does not know that a DISCONNECT may be empty.
             Err(bytes5::Error::PayloadRequired) => {
                 Ok(Some(Incoming::Goodbye("no reason given".to_owned())))

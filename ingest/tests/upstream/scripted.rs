@@ -20,8 +20,15 @@ pub struct Broker {
 /// What the client said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
-    Connect { client_id: String, clean: bool, login: Option<(String, String)> },
-    Subscribe { filters: Vec<String>, qos: u8 },
+    Connect {
+        client_id: String,
+        clean: bool,
+        login: Option<(String, String)>,
+    },
+    Subscribe {
+        filters: Vec<String>,
+        qos: u8,
+    },
     PubAck(u16),
     Ping,
     Disconnect,
