@@ -8,7 +8,8 @@ use analytics::quality::Quality;
 use analytics::rules::Analyzer;
 use domain::{Clock, Rule, RuleError, Water};
 use ingest::mqtt::{Door, DoorError};
-use ingest::{ADMIT, BadRecord, Intake, ParameterTable};
+use ingest::upstream::{Upstream, UpstreamError};
+use ingest::{ADMIT, BadRecord, Intake, ParameterTable, Stations};
 use journal::{JournalError, State};
 use metrics_exporter_prometheus::PrometheusHandle;
 use portal::{Portal, Readiness};
@@ -55,6 +56,9 @@ pub enum Fatal {
     /// The front door cannot be opened.
     #[error("MQTT cannot be served")]
     Door(#[from] DoorError),
+    /// A broker that we take from cannot be used.
+    #[error("upstream does not serve")]
+    Upstream(#[from] UpstreamError),
     /// The pages' address cannot be listened on.
     #[error("HTTP cannot be served on {address}")]
     Listen {
@@ -133,6 +137,7 @@ struct Parts {
     alerting: Alerting,
     channels: Channels,
     intake: Intake,
+    stations: Stations,
     book: u64,
 }
 
@@ -155,6 +160,8 @@ impl Parts {
             ADMIT,
             setting.clock.clone(),
         );
+        let stations = Stations::default();
+        stations.set(store.registry.stations().await?);
         Ok(Self {
             clock: setting.clock.clone(),
             quality: Arc::new(RwLock::new(Arc::new(Quality::new(&parameters)))),
@@ -164,6 +171,7 @@ impl Parts {
             alerting,
             channels: channels(&setting.config)?,
             intake,
+            stations,
             book,
             store,
         })
@@ -186,6 +194,13 @@ impl Parts {
         Ok(Door::bind(wanted, self.intake.clone(), gatekeeper)?)
     }
 
+    fn upstreams(&self, setting: &Setting) -> Result<Vec<Upstream>, Fatal> {
+        let upstream = |config: &ingest::upstream::Config| {
+            Upstream::new(config.clone(), &self.intake, &self.stations)
+        };
+        Ok(setting.config.upstreams.iter().map(upstream).collect::<Result<_, _>>()?)
+    }
+
     async fn start(
         self,
         setting: &Setting,
@@ -204,6 +219,7 @@ impl Parts {
         }
         let (live, _) = broadcast::channel(LIVE_MAX);
         let tally = Arc::new(Tally::default());
+        let upstreams = self.upstreams(setting)?;
         let mut running = Running::new(self.store.clone());
         let config = &setting.config;
         running.engine(Engine {
@@ -255,8 +271,10 @@ impl Parts {
             rules: self.rules,
             alerting: self.alerting,
             intake: self.intake,
+            stations: self.stations,
             outlet,
         });
+        running.upstreams(upstreams);
         running.door(door);
         Ok(running)
     }

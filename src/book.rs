@@ -8,7 +8,7 @@ use alerting::Alerting;
 use analytics::quality::Quality;
 use analytics::rules::Standing;
 use domain::{Clock, Water};
-use ingest::{Intake, ParameterTable};
+use ingest::{Intake, ParameterTable, Stations};
 use tokio_util::sync::CancellationToken;
 
 use crate::assembly::{Fatal, roster};
@@ -45,6 +45,8 @@ pub struct Book {
     pub alerting: Alerting,
     /// Admits the parameters.
     pub intake: Intake,
+    /// Knows whom somebody else's broker speaks of.
+    pub stations: Stations,
     /// Publishes with their units.
     pub outlet: Outlet,
 }
@@ -85,6 +87,7 @@ impl Book {
         *self.quality.write().unwrap_or_else(PoisonError::into_inner) =
             Arc::new(Quality::new(&roster.parameters));
         self.intake.set_parameters(ParameterTable::new(&roster.parameters));
+        self.stations.set(self.store.registry.stations().await?);
         self.outlet.set_parameters(&roster.parameters);
         let intervals: Vec<_> =
             roster.stations.iter().map(|s| (s.code.clone(), s.interval)).collect();

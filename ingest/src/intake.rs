@@ -191,6 +191,18 @@ impl Intake {
         }
     }
 
+    /// The same for reports that somebody has read from `payload`, who knows their format.
+    pub fn take_reports(
+        &self,
+        pass: &Pass,
+        topic: &str,
+        payload: &Bytes,
+        reports: &[Report<'_>],
+        batch: &mut Batch,
+    ) -> Answer {
+        self.settle(pass, topic, payload, reports, batch)
+    }
+
     /// Adds a refused packet to the dead letters of the batch.
     pub fn refuse(
         &self,
