@@ -271,13 +271,14 @@ impl Extra<'_> {
             to.put_u8(properties::MESSAGE_EXPIRY);
             to.put_u32(seconds);
         }
-        for &id in self.ids {
-            to.put_u8(properties::SUBSCRIPTION_ID);
-            varint(to, id as usize);
-        }
         if let Some(alias) = self.alias {
             to.put_u8(properties::TOPIC_ALIAS);
             to.put_u16(alias);
+        }
+        // Last, because rumqttc 0.25 counts them twice and then misses what follows them.
+        for &id in self.ids {
+            to.put_u8(properties::SUBSCRIPTION_ID);
+            varint(to, id as usize);
         }
     }
 }
