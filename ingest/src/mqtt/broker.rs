@@ -190,7 +190,7 @@ impl Broker {
         for session in sessions.by_key.values() {
             let due = session.state().will.take_if(|waiting| waiting.due <= now);
             if let Some(waiting) = due {
-                self.publish_waiting(waiting);
+                self.publish_waiting(&waiting);
             }
         }
     }
@@ -231,7 +231,7 @@ impl Broker {
         self.waiting_wills.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn publish_waiting(&self, waiting: WaitingWill) {
+    fn publish_waiting(&self, waiting: &WaitingWill) {
         self.waiting_wills.fetch_sub(1, Ordering::Relaxed);
         self.publish_will(&waiting.will, &waiting.peer);
     }
@@ -255,7 +255,7 @@ impl Broker {
     fn end(&self, session: &Arc<Session>) {
         let waiting = session.state().will.take();
         if let Some(waiting) = waiting {
-            self.publish_waiting(waiting);
+            self.publish_waiting(&waiting);
         }
         self.forget_subscriptions(session);
     }

@@ -106,7 +106,7 @@ impl Inbound {
 
     /// Adds an answer to the gathering group.
     pub(super) fn answer(&mut self, ack: Ack) {
-        self.gathering.puback_count += usize::from(ack.kind == Answering::PubAck);
+        self.gathering.puback_count += usize::from(ack.kind == Answering::Ack);
         self.gathering.acks.push(ack);
     }
 
@@ -116,7 +116,7 @@ impl Inbound {
         let groups = self.committing.iter().map(|it| &it.group).chain([&self.gathering]);
         let acks = groups.flat_map(|group| &group.acks);
         let first =
-            |ack: &&Ack| ack.kind == Answering::PubRec && !matches!(ack.verdict, Verdict::Again);
+            |ack: &&Ack| ack.kind == Answering::Rec && !matches!(ack.verdict, Verdict::Again);
         acks.filter(first).map(|ack| ack.id)
     }
 

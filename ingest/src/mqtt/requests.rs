@@ -54,7 +54,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn publish_on(&mut self, publish: &Publish<'_>) -> Result<(), End> {
         self.shared.broker.counters.publishes[usize::from(publish.qos)].increment(1);
         if publish.qos == 2 && self.session.arrived(publish.id) == Arrival::Repeated {
-            self.say(Answering::PubRec, publish.id, Verdict::Again);
+            self.say(Answering::Rec, publish.id, Verdict::Again);
             return Ok(());
         }
         // Only MQTT 5 knows a receive maximum; a 3.1.1 client is slowed down instead.
@@ -77,14 +77,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         match publish.qos {
             0 => (),
-            1 => self.answer(Answering::PubAck, publish.id, verdict),
+            1 => self.answer(Answering::Ack, publish.id, verdict),
             _ => {
                 // Section 4.3.3: an error in the PUBREC is the end of it. 3.1.1 has no errors, so it goes on.
                 let refused = matches!(verdict, Verdict::Refused(Fate::Wholly, _));
                 if refused && self.room.version == Version::V5 {
                     self.session.released(publish.id);
                 }
-                self.answer(Answering::PubRec, publish.id, verdict);
+                self.answer(Answering::Rec, publish.id, verdict);
             }
         }
         self.inbound.add(publish.payload.len());
@@ -117,8 +117,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match said {
             Said::Wrong => return Err(Bad::Protocol("PUBREC for a message with QoS 1").into()),
             _ if refused => (),
-            Said::Expected => self.say(Answering::PubRel, answer.id, Verdict::Good),
-            Said::Unknown => self.say(Answering::PubRel, answer.id, Verdict::UnknownId),
+            Said::Expected => self.say(Answering::Rel, answer.id, Verdict::Good),
+            Said::Unknown => self.say(Answering::Rel, answer.id, Verdict::UnknownId),
         }
         Ok(())
     }
@@ -126,7 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn released(&mut self, answer: wire::Answer) {
         let known = self.session.released(answer.id);
         let verdict = if known { Verdict::Good } else { Verdict::UnknownId };
-        self.say(Answering::PubComp, answer.id, verdict);
+        self.say(Answering::Comp, answer.id, verdict);
     }
 
     fn completed(&mut self, answer: wire::Answer) -> Result<(), End> {

@@ -150,13 +150,13 @@ const fn counted_bytes(length: usize) -> usize {
 #[repr(u8)]
 pub(in crate::mqtt) enum Answering {
     /// PUBACK: the end of QoS 1.
-    PubAck = 0x40,
+    Ack = 0x40,
     /// PUBREC: a message with QoS 2 is with us.
-    PubRec = 0x50,
+    Rec = 0x50,
     /// PUBREL: its id may be used again, we say.
-    PubRel = 0x62,
+    Rel = 0x62,
     /// PUBCOMP: its id may be used again, we hear.
-    PubComp = 0x70,
+    Comp = 0x70,
 }
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP. The code and the words are told to MQTT 5 only; 3.1.1 has no place for them.
