@@ -12,4 +12,5 @@ mod commit; // the one thread that writes
 mod journal; // the handle
 
 pub use error::JournalError;
+pub use frame::RECORD_BYTES_MAX;
 pub use journal::{Config, Durable, Journal, Position, State};

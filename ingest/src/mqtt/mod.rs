@@ -21,6 +21,7 @@ mod session; // what is remembered of a client
 mod attachment; // the string between a session and its connection
 mod message; // what is passed on
 mod retained; // what is kept for those who come later
+mod keep; // what is remembered of clients, on disk
 mod tree; // who subscribed to what
 mod topic; // names and filters
 mod counters; // what is counted
@@ -29,4 +30,5 @@ mod wire; // bytes and packets
 pub use config::{Config, TlsConfig};
 pub use door::{Addresses, Door, DoorError, Keep, Publisher, Reloader};
 pub use gatekeeper::{BadFilter, Denied, Entry, Gatekeeper, Grant, Verb};
+pub use keep::{SessionLog, SessionLogError};
 pub use tls::TlsError;
