@@ -106,7 +106,7 @@ pub async fn run(
     stop: CancellationToken,
     ready: impl FnOnce(Addresses, &Store),
 ) -> Result<(), Fatal> {
-    let store = Store::open(&setting.config).await?;
+    let store = Store::open(&setting.config, setting.clock.clone()).await?;
     let parts = Parts::open(&setting, store.clone()).await?;
     let door = parts.door(&setting.config)?;
     let http = setting.config.http_listen;
@@ -175,7 +175,8 @@ impl Parts {
             ..ingest::mqtt::Config::default()
         };
         let gatekeeper = Arc::new(self.store.registry.clone());
-        Ok(Door::bind(wanted, self.intake.clone(), gatekeeper)?)
+        let sessions = self.store.sessions.clone();
+        Ok(Door::bind_remembering(wanted, self.intake.clone(), gatekeeper, sessions)?)
     }
 
     async fn start(
@@ -254,6 +255,7 @@ fn portal(
     let analyzer = analyzer.clone();
     let metrics = setting.metrics.clone();
     let (journal, ledger) = (store.journal.clone(), store.ledger.clone());
+    let sessions = store.sessions.journal().clone();
     Portal {
         history: store.history.clone(),
         registry: store.registry.clone(),
@@ -263,7 +265,9 @@ fn portal(
         }),
         clock: setting.clock.clone(),
         metrics: Arc::new(move || metrics.render()),
-        ready: Arc::new(move || readiness(&[("journal", &journal), ("ledger", &ledger)])),
+        ready: Arc::new(move || {
+            readiness(&[("journal", &journal), ("ledger", &ledger), ("sessions", &sessions)])
+        }),
         live,
         demo: setting.demo,
         public_url: setting.config.public_url.clone(),

@@ -17,6 +17,8 @@ mod inbound; // between a publish and its acknowledgement
 mod end; // why a connection ends
 mod socket; // a stream and its two buffers
 mod broker; // what all connections share
+mod posting; // the part of a publish that is kept on disk
+mod restore; // what the log remembers, put back
 mod routes; // who gets what
 mod share; // one of a group
 mod session; // what is remembered of a client

@@ -76,6 +76,8 @@ pub(in crate::mqtt) struct Testament {
     pub(in crate::mqtt) body: Arc<Body>,
     pub(in crate::mqtt) retain: bool,
     pub(in crate::mqtt) delay_s: u32,
+    /// Seconds from its publication until it is worth nothing.
+    pub(in crate::mqtt) expiry_s: Option<u32>,
 }
 
 /// Everything that one publish did. It is one change, so that a message is never queued without the packet id that

@@ -17,7 +17,8 @@
 //! kind 10 done          session u64 · list of letter u64
 //! kind 11 released      session u64 · packet id u16
 //! kind 12 cleared       topic text
-//! kind 13 will made     key text · retain u8 · delay_s u32 · body
+//! kind 13 will made     key text · marks u8 (1 retain; 2 expires) · delay_s u32 · expiry_s u32 if
+//!                       it expires · body
 //! kind 14 will due      key text · at i64 ms
 //! kind 15 will gone     key text
 //! kind 16 numbers       session u64 · message u64
@@ -112,8 +113,11 @@ fn write(out: &mut BytesMut, change: &Change) {
         Change::Cleared { topic } => named(out, 12, topic),
         Change::WillMade { key, will } => {
             named(out, 13, key);
-            out.put_u8(u8::from(will.retain));
+            out.put_u8(u8::from(will.retain) | u8::from(will.expiry_s.is_some()) << 1);
             out.put_u32_le(will.delay_s);
+            if let Some(seconds) = will.expiry_s {
+                out.put_u32_le(seconds);
+            }
             write_body(out, &will.body);
         }
         Change::WillDue { key, at } => {
@@ -255,14 +259,7 @@ fn read(kind: u8, from: &mut Bytes) -> Result<Change, BadChange> {
         },
         11 => Change::Released { session: session(from)?, id: read_u16(from)? },
         12 => Change::Cleared { topic: read_text(from)? },
-        13 => Change::WillMade {
-            key: read_text(from)?,
-            will: Testament {
-                retain: read_u8(from)? != 0,
-                delay_s: read_u32(from)?,
-                body: read_body(from)?,
-            },
-        },
+        13 => Change::WillMade { key: read_text(from)?, will: read_will(from)? },
         14 => Change::WillDue { key: read_text(from)?, at: read_time(from)? },
         15 => Change::WillGone { key: read_text(from)? },
         16 => Change::Numbers { session: session(from)?, message: MessageNo(read_u64(from)?) },
@@ -359,6 +356,16 @@ fn read_body(from: &mut Bytes) -> Result<Arc<Body>, BadChange> {
     };
     let (payload, properties) = (read_bytes(from)?, read_bytes(from)?);
     Ok(Arc::new(Body { topic, payload, properties, qos: marks & QOS, expires_at }))
+}
+
+fn read_will(from: &mut Bytes) -> Result<Testament, BadChange> {
+    let marks = read_u8(from)?;
+    let delay_s = read_u32(from)?;
+    let expiry_s = match marks & 2 {
+        0 => None,
+        _ => Some(read_u32(from)?),
+    };
+    Ok(Testament { retain: marks & 1 != 0, delay_s, expiry_s, body: read_body(from)? })
 }
 
 fn read_terms(from: &mut Bytes) -> Result<Terms, BadChange> {

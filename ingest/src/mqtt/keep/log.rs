@@ -57,6 +57,12 @@ pub struct SessionLog {
     inner: Arc<Inner>,
 }
 
+impl std::fmt::Debug for SessionLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionLog").field("dir", &self.inner.shared.dir).finish_non_exhaustive()
+    }
+}
+
 struct Inner {
     shared: Arc<Shared>,
     keeper: Option<std::thread::JoinHandle<()>>,
@@ -222,8 +228,7 @@ impl SessionLog {
         if self.has_reached(position) {
             return attachment.notify();
         }
-        let mut waiting =
-            self.inner.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.inner.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         // Connections end; each asks again and again while it waits.
         match waiting.iter_mut().find(|(_, held)| Arc::ptr_eq(held, attachment)) {
             Some((held, _)) => *held = position.min(*held),

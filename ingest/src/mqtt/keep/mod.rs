@@ -15,6 +15,7 @@ mod codec; // a change as bytes
 mod state; // what all changes come to
 mod snapshot; // the living state in one file
 mod log; // written, noted, reached, compacted
+mod line; // one session's part of it
 
 use std::path::PathBuf;
 
@@ -22,11 +23,12 @@ use journal::{JournalError, Position};
 
 pub use log::SessionLog;
 
-#[expect(unused_imports, reason = "the broker's side follows")]
 pub(super) use change::{
     Addressed, Body, Change, LetterNo, MessageNo, Options, Published, Retain, SessionNo, Terms,
     Testament,
 };
+pub(super) use line::Line;
+pub(super) use state::{KeptSession, KeptWill, Stage, State};
 
 /// What is remembered of clients cannot be opened or kept.
 #[derive(Debug, thiserror::Error)]

@@ -92,10 +92,14 @@ impl State {
             }
             Change::Ended { session } => self.end(session),
             Change::Subscribed { session, filter, options } => {
-                self.with(session, |it| drop(it.filters.insert(filter, options)));
+                self.with(session, |it| {
+                    it.filters.insert(filter, options);
+                });
             }
             Change::Unsubscribed { session, filter } => {
-                self.with(session, |it| drop(it.filters.remove(&filter)));
+                self.with(session, |it| {
+                    it.filters.remove(&filter);
+                });
             }
             Change::Published(published) => self.publish(published),
             Change::Sent { session, letters } => self.with(session, |it| {
@@ -106,7 +110,9 @@ impl State {
                 letters.into_iter().for_each(|letter| self.finish(session, letter));
             }
             Change::Released { session, id } => {
-                self.with(session, |it| drop(it.incoming.remove(&id)));
+                self.with(session, |it| {
+                    it.incoming.remove(&id);
+                });
             }
             Change::Cleared { topic } => self.clear(&topic),
             Change::WillMade { key, will } => {
@@ -145,8 +151,8 @@ impl State {
     }
 
     /// The retained messages.
-    pub(in crate::mqtt) fn retained(&self) -> impl Iterator<Item = (MessageNo, &Arc<Body>)> {
-        self.retained.values().filter_map(|&number| Some((number, self.body(number)?)))
+    pub(in crate::mqtt) fn retained(&self) -> impl Iterator<Item = &Arc<Body>> {
+        self.retained.values().filter_map(|&number| self.body(number))
     }
 
     /// The number of the next session.
@@ -187,7 +193,9 @@ impl State {
     fn publish(&mut self, published: Published) {
         let Published { message, retain, from, moved, to } = published;
         if let Some((session, id)) = from {
-            self.with(session, |it| drop(it.incoming.insert(id)));
+            self.with(session, |it| {
+                it.incoming.insert(id);
+            });
         }
         if let Some((number, body)) = message {
             self.next_message = self.next_message.max(number.0.saturating_add(1));

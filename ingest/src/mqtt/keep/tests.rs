@@ -77,8 +77,11 @@ fn options() -> impl Strategy<Value = Options> {
 
 fn published() -> impl Strategy<Value = Change> {
     let retain = prop_oneof![Just(Retain::Untouched), Just(Retain::Set), Just(Retain::Cleared)];
-    let addressed = (session(), letter(), terms())
-        .prop_map(|(session, letter, terms)| Addressed { session, letter, terms });
+    let addressed = (session(), letter(), terms()).prop_map(|(session, letter, terms)| Addressed {
+        session,
+        letter,
+        terms,
+    });
     (
         proptest::option::weighted(0.9, (message(), body())),
         retain,
@@ -101,14 +104,16 @@ fn session_change() -> impl Strategy<Value = Change> {
         }),
         (session(), any::<u32>())
             .prop_map(|(session, expiry_s)| Change::Attached { session, expiry_s }),
-        (session(), any::<u32>(), time())
-            .prop_map(|(session, expiry_s, at)| Change::Detached { session, expiry_s, at }),
+        (session(), any::<u32>(), time()).prop_map(|(session, expiry_s, at)| Change::Detached {
+            session,
+            expiry_s,
+            at
+        }),
         session().prop_map(|session| Change::Ended { session }),
         (session(), name(), options()).prop_map(|(session, filter, options)| {
             Change::Subscribed { session, filter, options }
         }),
-        (session(), name())
-            .prop_map(|(session, filter)| Change::Unsubscribed { session, filter }),
+        (session(), name()).prop_map(|(session, filter)| Change::Unsubscribed { session, filter }),
         (session(), 0..4_u16).prop_map(|(session, id)| Change::Released { session, id }),
     ]
 }
@@ -124,15 +129,15 @@ fn letter_change() -> impl Strategy<Value = Change> {
 }
 
 fn other_change() -> impl Strategy<Value = Change> {
-    let will = (body(), any::<bool>(), any::<u32>())
-        .prop_map(|(body, retain, delay_s)| Testament { body, retain, delay_s });
+    let will = (body(), any::<bool>(), any::<u32>(), proptest::option::of(any::<u32>())).prop_map(
+        |(body, retain, delay_s, expiry_s)| Testament { body, retain, delay_s, expiry_s },
+    );
     prop_oneof![
         name().prop_map(|topic| Change::Cleared { topic }),
         (name(), will).prop_map(|(key, will)| Change::WillMade { key, will }),
         (name(), time()).prop_map(|(key, at)| Change::WillDue { key, at }),
         name().prop_map(|key| Change::WillGone { key }),
-        (session(), message())
-            .prop_map(|(session, message)| Change::Numbers { session, message }),
+        (session(), message()).prop_map(|(session, message)| Change::Numbers { session, message }),
     ]
 }
 
@@ -217,7 +222,9 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         {
             let log = open(dir.path(), Limits::default());
-            changes.iter().for_each(|change| drop(log.write(change)));
+            for change in &changes {
+                log.write(change);
+            }
         }
         let segment = dir.path().join("00000000000000000000.seg");
         let length = std::fs::metadata(&segment).unwrap().len();
