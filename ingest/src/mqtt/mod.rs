@@ -38,3 +38,4 @@ pub use door::{Addresses, Door, DoorError, Keep, Publisher, Reloader};
 pub use gatekeeper::{BadFilter, Denied, Entry, Gatekeeper, Grant, Verb};
 pub use keep::{SessionLog, SessionLogError};
 pub use tls::TlsError;
+pub(crate) use topic::{covers, is_filter};
