@@ -90,10 +90,10 @@ impl Broker {
             RetainHandling::WhenNew => new,
             RetainHandling::Never => false,
         };
-        if wanted && !is_shared {
-            self.deliver_retained(session, filter);
+        if !wanted || is_shared {
+            return (granted, position);
         }
-        (granted, position)
+        (granted, position.max(self.deliver_retained(session, filter)))
     }
 
     /// Puts back a subscription that the log remembers.
@@ -184,7 +184,7 @@ impl Broker {
         if new { Remembered::New } else { Remembered::Changed }
     }
 
-    fn deliver_retained(&self, session: &Arc<Session>, filter: &Filter) {
+    fn deliver_retained(&self, session: &Arc<Session>, filter: &Filter) -> Option<Position> {
         let retained = self.retained.read().unwrap_or_else(PoisonError::into_inner);
         let letters = retained.matching(&filter.path, Instant::now()).map(|message| Letter {
             message: Arc::clone(message),
@@ -195,7 +195,7 @@ impl Broker {
             no: None,
         });
         let write = |message: &Message, addressed| self.keep_retained(message, addressed);
-        session.deliver_retained(letters, self.config.retained_messages_max, write);
+        session.deliver_retained(letters, self.config.retained_messages_max, write)
     }
 }
 

@@ -53,6 +53,8 @@ pub(super) struct State {
     /// Retained messages that a subscription brought, which go out before the queue. Shared with the retained store,
     /// so they cost a pointer each; bounded by one whole set of them.
     retained: VecDeque<Letter>,
+    /// They wait for this position of the log, so that they do not come before the answer to their subscription.
+    retained_gate: Position,
     queue: VecDeque<Letter>,
     queue_bytes: usize,
     /// Sent with QoS 1 and 2 and not done with.
@@ -203,13 +205,13 @@ impl Session {
     }
 
     /// Puts retained messages before everything else that waits, up to `retained_max` of them. Where the session is
-    /// kept, `write` puts each into the log as a message of its own.
+    /// kept, `write` puts each into the log as a message of its own; with the position after them.
     pub(super) fn deliver_retained(
         &self,
         letters: impl Iterator<Item = Letter>,
         retained_max: usize,
         write: impl Fn(&Message, Addressed),
-    ) {
+    ) -> Option<Position> {
         let mut state = self.state();
         for mut letter in letters {
             if retained_max <= state.retained.len() {
@@ -226,9 +228,12 @@ impl Session {
             }
             state.retained.push_back(letter);
         }
+        let position = self.line.as_ref().map(Line::until_now);
+        state.retained_gate = position.unwrap_or(0);
         if let Some(attached) = &state.attached {
             attached.notify();
         }
+        position
     }
 
     /// Writes what waits into `to`, as far as there is room. Nothing for a connection that was taken over.
@@ -243,7 +248,7 @@ impl Session {
             if room.write_bytes_max <= to.len() || !state.flights.all_sent() {
                 return;
             }
-            if !self.take_off(&mut state, room, now, &me.peer, to) {
+            if !self.take_off(&mut state, room, now, me, to) {
                 return;
             }
         }
@@ -256,9 +261,16 @@ impl Session {
         state: &mut State,
         room: &mut Room,
         now: Instant,
-        peer: &Peer,
+        me: &Arc<Attachment>,
         to: &mut BytesMut,
     ) -> bool {
+        if let Some(line) = &self.line
+            && !state.retained.is_empty()
+            && !line.has_reached(state.retained_gate)
+        {
+            line.notify_at(state.retained_gate, me);
+            return false;
+        }
         let (mut sent, mut done, mut once, mut any) = (Vec::new(), Vec::new(), false, false);
         loop {
             let full = room.receive_max <= state.flights.len()
@@ -273,7 +285,7 @@ impl Session {
                 dropped("message_expired");
                 done.extend(letter.no);
             } else if letter.qos == 0 {
-                write(&letter, 0, false, room, now, peer, to);
+                write(&letter, 0, false, room, now, &me.peer, to);
                 break;
             } else {
                 let (no, qos) = (letter.no, letter.qos);

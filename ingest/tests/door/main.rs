@@ -5,5 +5,6 @@ mod stand; // a door, its journals, and raw clients
 mod readings; // from a publish to its acknowledgement
 mod login; // who comes in
 mod messages; // subscriptions, retained messages, sessions, wills
+mod kept; // sessions over power cuts
 mod faults; // bad input, half-open handshakes, clients that never read
 mod peers; // clients that we did not write, and TLS
