@@ -234,7 +234,7 @@ impl Broker {
         for session in sessions.by_key.values() {
             let due = session.state().will.take_if(|waiting| waiting.due <= now);
             if let Some(waiting) = due {
-                self.publish_waiting(session, waiting);
+                self.publish_waiting(session, &waiting);
             }
         }
     }
@@ -285,7 +285,7 @@ impl Broker {
         self.waiting_wills.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn publish_waiting(&self, session: &Session, waiting: WaitingWill) {
+    fn publish_waiting(&self, session: &Session, waiting: &WaitingWill) {
         self.waiting_wills.fetch_sub(1, Ordering::Relaxed);
         self.publish_will(&waiting.will, &waiting.peer);
         if waiting.kept {
@@ -338,7 +338,7 @@ impl Broker {
     fn end(&self, session: &Arc<Session>) {
         let waiting = session.state().will.take();
         if let Some(waiting) = waiting {
-            self.publish_waiting(session, waiting);
+            self.publish_waiting(session, &waiting);
         }
         self.forget_subscriptions(session);
         if let Some(line) = session.line() {

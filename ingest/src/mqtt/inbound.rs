@@ -142,7 +142,7 @@ impl Inbound {
 
     /// Adds an answer to the gathering group.
     pub(super) fn answer(&mut self, ack: Ack) {
-        self.gathering.puback_count += usize::from(ack.kind == Answering::PubAck);
+        self.gathering.puback_count += usize::from(ack.kind == Answering::Ack);
         self.gathering.acks.push(ack);
     }
 
@@ -151,7 +151,7 @@ impl Inbound {
     pub(super) fn unsettled(&self) -> impl Iterator<Item = u16> {
         let groups = self.committing.iter().map(|it| &it.group).chain([&self.gathering]);
         let acks = groups.flat_map(|group| &group.acks);
-        let first = |ack: &&Ack| ack.kind == Answering::PubRec && !ack.heard;
+        let first = |ack: &&Ack| ack.kind == Answering::Rec && !ack.heard;
         acks.filter(first).map(|ack| ack.id)
     }
 

@@ -61,7 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             // The answer waits for what the first one wrote, perhaps over another connection.
             let position = self.session.line().map(Line::until_now);
             self.inbound.gathering.wait_for(position);
-            self.say(Answering::PubRec, publish.id, Verdict::Again);
+            self.say(Answering::Rec, publish.id, Verdict::Again);
             return Ok(());
         }
         // Only MQTT 5 knows a receive maximum; a 3.1.1 client is slowed down instead.
@@ -88,14 +88,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         match publish.qos {
             0 => (),
-            1 => self.answer(Answering::PubAck, publish.id, verdict),
+            1 => self.answer(Answering::Ack, publish.id, verdict),
             _ => {
                 // Section 4.3.3: an error in the PUBREC is the end of it. 3.1.1 has no errors, so it goes on.
                 let refused = matches!(verdict, Verdict::Refused(Fate::Wholly, _));
                 if refused && self.room.version == Version::V5 {
                     self.session.unheard(publish.id);
                 }
-                let (kind, id) = (Answering::PubRec, publish.id);
+                let (kind, id) = (Answering::Rec, publish.id);
                 self.inbound.answer(Ack { kind, id, verdict, heard });
             }
         }
@@ -130,8 +130,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match said {
             Said::Wrong => return Err(Bad::Protocol("PUBREC for a message with QoS 1").into()),
             _ if refused => (),
-            Said::Expected => self.say(Answering::PubRel, answer.id, Verdict::Good),
-            Said::Unknown => self.say(Answering::PubRel, answer.id, Verdict::UnknownId),
+            Said::Expected => self.say(Answering::Rel, answer.id, Verdict::Good),
+            Said::Unknown => self.say(Answering::Rel, answer.id, Verdict::UnknownId),
         }
         Ok(())
     }
@@ -140,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let (known, position) = self.session.released(answer.id);
         self.inbound.gathering.wait_for(position);
         let verdict = if known { Verdict::Good } else { Verdict::UnknownId };
-        self.say(Answering::PubComp, answer.id, verdict);
+        self.say(Answering::Comp, answer.id, verdict);
     }
 
     fn completed(&mut self, answer: wire::Answer) -> Result<(), End> {

@@ -453,7 +453,7 @@ impl State {
                 Stage::Sent(letter) => write(letter, flight.id, flight.again, room, now, peer, to),
                 Stage::Received => {
                     let told = (code::SUCCESS, "");
-                    wire::answer(to, room.version, Answering::PubRel, flight.id, told);
+                    wire::answer(to, room.version, Answering::Rel, flight.id, told);
                     Written::Yes
                 }
             };

@@ -116,7 +116,7 @@ async fn a_half_open_handshake_ends_at_its_deadline() {
 async fn a_client_that_never_reads_is_dropped_and_costs_the_others_nothing() {
     let stand = stand_with(Config { write_deadline: Duration::from_millis(500), ..config() });
     let mut stuck = stand.v4("all").await;
-    stuck.send(b"\x82\x0d\0\x01\0\x08latest/#\x01").await;
+    stuck.send(b"\x82\x0d\0\x01\0\x08latest/#\0").await;
     let mut board = stand.v4("board").await;
     board.subscribe4("latest/#").await;
     let payload = "x".repeat(100_000);

@@ -150,13 +150,13 @@ const fn counted_bytes(length: usize) -> usize {
 #[repr(u8)]
 pub(in crate::mqtt) enum Answering {
     /// PUBACK: the end of QoS 1.
-    PubAck = 0x40,
+    Ack = 0x40,
     /// PUBREC: a message with QoS 2 is with us.
-    PubRec = 0x50,
+    Rec = 0x50,
     /// PUBREL: its id may be used again, we say.
-    PubRel = 0x62,
+    Rel = 0x62,
     /// PUBCOMP: its id may be used again, we hear.
-    PubComp = 0x70,
+    Comp = 0x70,
 }
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP. The code and the words are told to MQTT 5 only; 3.1.1 has no place for them.
@@ -271,13 +271,14 @@ impl Extra<'_> {
             to.put_u8(properties::MESSAGE_EXPIRY);
             to.put_u32(seconds);
         }
-        for &id in self.ids {
-            to.put_u8(properties::SUBSCRIPTION_ID);
-            varint(to, id as usize);
-        }
         if let Some(alias) = self.alias {
             to.put_u8(properties::TOPIC_ALIAS);
             to.put_u16(alias);
+        }
+        // Last, because rumqttc 0.25 counts them twice and then misses what follows them.
+        for &id in self.ids {
+            to.put_u8(properties::SUBSCRIPTION_ID);
+            varint(to, id as usize);
         }
     }
 }
