@@ -31,16 +31,19 @@ def lasting(engine, **sections):
 
 
 class Client:
-    """A paho client whose session outlives its connection, and which comes back by itself."""
+    """A paho client whose session outlives its connection.
+
+    It does not come back by itself: paho 2.1 forgets at its second try to connect that it has seen a PUBREC, and sends
+    the PUBLISH again as if it were new. So it is called back when the engine serves, and waits for its CONNACK."""
 
     def __init__(self, port, name, version=mqtt.MQTTv311, expiry_s=3600, key=None):
         self.port, self.expiry_s, self.version = port, expiry_s, version
         self.got, self.acked, self.present, self.granted = [], [], [], []
         clean = {} if version == mqtt.MQTTv5 else {"clean_session": False}
-        self.paho = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=version, **clean)
+        self.paho = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=version,
+                                reconnect_on_failure=False, **clean)
         if key:
             self.paho.username_pw_set(name, key)
-        self.paho.reconnect_delay_set(0.02, 0.2)
         self.paho.max_inflight_messages_set(50)
         self.paho.on_message = lambda c, u, message: self.got.append((message.topic, message.payload.decode()))
         self.paho.on_publish = lambda c, u, mid, reason, properties: self.acked.append(mid)
@@ -58,6 +61,14 @@ class Client:
         self.paho.loop_start()
         wait_for("the CONNACK", lambda: before < len(self.present))
         return self
+
+    def back(self):
+        """Connects again after the engine was away."""
+        before = len(self.present)
+        self.paho.loop_stop()
+        self.paho.reconnect()
+        self.paho.loop_start()
+        wait_for("the CONNACK", lambda: before < len(self.present))
 
     def subscribe(self, topic, qos):
         _, mid = self.paho.subscribe(topic, qos)
@@ -87,13 +98,14 @@ def test_who_was_away_gets_everything_after_a_kill_and_in_order(engine, version)
     board.leave()
     talker = Client(saltline.mqtt, "talker", version).connect()
     for n in range(100):
-        talker.say_and_hear("t/a", str(n), qos=1 + n % 2)
+        talker.say_and_hear(f"t/{1 + n % 2}", str(n), qos=1 + n % 2)
     saltline.kill()
     saltline.start()
     board.connect()
     assert board.present == [False, True]
     wait_for("what waited", lambda: len(board.got) == 100)
-    assert board.payloads() == [str(n) for n in range(100)]
+    for qos in (1, 2):
+        assert board.payloads(f"t/{qos}") == [str(n) for n in range(100) if 1 + n % 2 == qos]
     talker.leave()
     board.leave()
     assert saltline.stop() == 0
@@ -145,6 +157,7 @@ def test_a_queue_has_its_bound_over_a_restart_and_what_is_dropped_is_counted(eng
     say(range(QUEUE - 10))
     saltline.kill()
     saltline.start()
+    talker.back()
     say(range(QUEUE - 10, QUEUE + 25))
     assert saltline.metric("saltline_mqtt_dropped_total") == 25
     board.connect()
@@ -169,8 +182,10 @@ def test_a_will_that_waits_is_published_after_a_kill(engine):
     mortal.paho._sock_close()  # The network breaks; paho is not told.
     mortal.paho.loop_stop()
     wait_for("the engine to notice", lambda: "disconnected" in saltline.log.read_text())
+    time.sleep(0.2)
     saltline.kill()
     saltline.start()
+    reader.back()
     wait_for("the will", lambda: reader.payloads("w/mortal") == ["gone"])
     reader.leave()
 
@@ -183,7 +198,7 @@ def test_a_full_disk_holds_back_what_somebody_absent_has_to_get(engine, small_di
     talker = Client(saltline.mqtt, "talker").connect()
     talker.say_and_hear("t/a", "before")
     fill(small_disk / "ballast")
-    mids = [talker.say("t/a", str(n), 1) for n in range(20)]
+    mids = [talker.say("t/a", str(n).ljust(1000), 1) for n in range(20)]
     wait_for("the engine to say that it is not ready", lambda: "sessions" in saltline.text("/-/ready")[1])
     before = len(talker.acked)
     time.sleep(1)
@@ -193,7 +208,7 @@ def test_a_full_disk_holds_back_what_somebody_absent_has_to_get(engine, small_di
     saltline.kill()
     saltline.start()
     board.connect()
-    wait_for("what waited", lambda: set(board.payloads()) == {"before", *map(str, range(20))})
+    wait_for("what waited", lambda: {it.strip() for it in board.payloads()} == {"before", *map(str, range(20))})
     talker.leave()
     board.leave()
 
@@ -245,7 +260,8 @@ def test_kills_lose_nothing_acknowledged_and_double_nothing_with_qos_2(engine):
         Talker(Client(port, "xuan-hoa", mqtt.MQTTv311, key=key).connect(), "stations/xuan-hoa/readings", report),
     ]
     for turn in range(ROUNDS):
-        if turn % 4 == 3:
+        there = turn % 4 == 3
+        if there:
             away.connect()
         killed = threading.Event()
         killer = threading.Timer(dice.uniform(0.02, 0.5), lambda: (saltline.kill(), killed.set()))
@@ -257,7 +273,10 @@ def test_kills_lose_nothing_acknowledged_and_double_nothing_with_qos_2(engine):
                 break
         killer.join()
         saltline.start()
-        if turn % 4 == 3:
+        for client in (here, *(talker.client for talker in talkers)):
+            client.back()
+        if there:
+            away.back()
             wait_for("what waited for the absent one", lambda: all_there(away, talkers), 60)
             away.leave()
     away.connect()

@@ -277,7 +277,7 @@ impl Broker {
         let delay = Duration::from_secs(u64::from(will.delay_s));
         if let Some(log) = self.log.as_ref().filter(|_| kept) {
             let key = session.key.as_str().into();
-            log.note(&Change::WillDue { key, at: log.now() + delay });
+            log.write(&Change::WillDue { key, at: log.now() + delay });
         }
         let due = Instant::now() + Duration::from_secs(u64::from(will.delay_s));
         let peer = Arc::clone(&attachment.peer);

@@ -144,6 +144,16 @@ impl SessionLog {
         Ok(Self { inner: Arc::new(Inner { shared, keeper: Some(keeper) }) })
     }
 
+    /// Reads the snapshot in `dir` through, if there is one, beside a running engine or on a copy: its file and its
+    /// changes. The log itself is a journal like others. Blocking.
+    ///
+    /// # Errors
+    /// [`SessionLogError::Snapshot`] where it does not read back.
+    pub fn verify_snapshot(dir: &Path) -> Result<Option<(PathBuf, u64)>, SessionLogError> {
+        let found = snapshot::load(dir)?;
+        Ok(found.map(|found| (snapshot::path(dir), found.changes)))
+    }
+
     /// The journal below: its state is the log's.
     #[must_use]
     pub fn journal(&self) -> &Journal {

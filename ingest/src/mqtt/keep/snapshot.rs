@@ -31,6 +31,8 @@ const CHANGE_BYTES_MAX: u32 = 64 << 20;
 /// A snapshot as read.
 pub(super) struct Snapshot {
     pub(super) state: State,
+    /// Changes that it holds.
+    pub(super) changes: u64,
     /// The first record of the log that is not in it.
     pub(super) position: Position,
     pub(super) bytes: u64,
@@ -77,16 +79,16 @@ pub(super) fn load(dir: &Path) -> Result<Option<Snapshot>, SessionLogError> {
     match File::open(&path) {
         Ok(file) => {
             let bytes = file.metadata().map_or(0, |meta| meta.len());
-            let (position, state) = read(BufReader::with_capacity(1 << 16, file))
+            let (position, state, changes) = read(BufReader::with_capacity(1 << 16, file))
                 .map_err(|source| SessionLogError::Snapshot { path, source })?;
-            Ok(Some(Snapshot { state, position, bytes }))
+            Ok(Some(Snapshot { state, changes, position, bytes }))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(SessionLogError::Snapshot { path, source }),
     }
 }
 
-fn read(mut file: impl Read) -> io::Result<(Position, State)> {
+fn read(mut file: impl Read) -> io::Result<(Position, State, u64)> {
     let magic: [u8; 8] = array(&mut file)?;
     if magic != MAGIC {
         return Err(bad("it is not a snapshot of this version"));
@@ -118,7 +120,7 @@ fn read(mut file: impl Read) -> io::Result<(Position, State)> {
     if counted != count || sealed != seal(position, count) {
         return Err(bad("its end differs"));
     }
-    Ok((position, state))
+    Ok((position, state, count))
 }
 
 fn array<const N: usize>(file: &mut impl Read) -> io::Result<[u8; N]> {
