@@ -25,6 +25,8 @@ pub enum Noun {
     User,
     /// A session of a user.
     Session,
+    /// A token of a person or a service.
+    Token,
 }
 
 impl fmt::Display for Noun {
@@ -38,6 +40,7 @@ impl fmt::Display for Noun {
             Self::Duty => "duty",
             Self::User => "user",
             Self::Session => "session",
+            Self::Token => "token",
         })
     }
 }

@@ -63,17 +63,18 @@ impl Gatekeeper for Registry {
     }
 }
 
-/// A right on every topic that a filter matches.
+/// A right on every topic that a filter matches, or its refusal. Of several that speak of a topic a refusal wins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     filter: String,
     verb: Verb,
+    denies: bool,
 }
 
-/// What a grant allows.
+/// What a grant is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// To subscribe.
+    /// To subscribe, and to get what is published.
     Read,
     /// To publish.
     Write,
@@ -81,30 +82,129 @@ pub enum Verb {
     ReadAndWrite,
 }
 
-/// The text of a grant is not a topic filter.
+/// The text of a grant cannot be meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a topic filter")]
-pub struct BadFilter(String);
+pub enum BadGrant {
+    /// What stands after the verb is no topic filter.
+    #[error("`{0}` is not a topic filter")]
+    Filter(String),
+    /// It does not begin with a verb.
+    #[error("`{0}` does not begin with `read:`, `write:` or `readwrite:`")]
+    Verb(String),
+}
+
+impl Verb {
+    /// The verb as configuration and the command line write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::ReadAndWrite => "readwrite",
+        }
+    }
+
+    /// The verb with this name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Read, Self::Write, Self::ReadAndWrite].into_iter().find(|it| it.as_str() == text)
+    }
+
+    /// Does this verb speak of `asked`?
+    const fn includes(self, asked: Self) -> bool {
+        matches!(
+            (self, asked),
+            (Self::ReadAndWrite, _) | (Self::Read, Self::Read) | (Self::Write, Self::Write)
+        )
+    }
+}
 
 impl Grant {
     /// The right to do `verb` on what `filter` matches.
     ///
     /// # Errors
-    /// [`BadFilter`] where `filter` is not one.
-    pub fn new(filter: &str, verb: Verb) -> Result<Self, BadFilter> {
+    /// [`BadGrant::Filter`] where `filter` is not one.
+    pub fn new(filter: &str, verb: Verb) -> Result<Self, BadGrant> {
         if !topic::is_filter(filter) {
-            return Err(BadFilter(filter.to_owned()));
+            return Err(BadGrant::Filter(filter.to_owned()));
         }
-        Ok(Self { filter: filter.to_owned(), verb })
+        Ok(Self { filter: filter.to_owned(), verb, denies: false })
     }
 
-    /// May this filter (or topic) be subscribed to?
-    pub(super) fn reads(&self, filter: &str) -> bool {
-        self.verb != Verb::Write && topic::covers(&self.filter, filter)
+    /// The same, from a text such as `read:latest/#`.
+    ///
+    /// # Errors
+    /// [`BadGrant`]: what is wrong with the text.
+    pub fn parse(text: &str) -> Result<Self, BadGrant> {
+        let bad = || BadGrant::Verb(text.to_owned());
+        let (verb, filter) = text.split_once(':').ok_or_else(bad)?;
+        Self::new(filter, Verb::parse(verb).ok_or_else(bad)?)
     }
 
-    /// May this topic be published on?
-    pub(super) fn writes(&self, topic: &str) -> bool {
-        self.verb != Verb::Read && topic::covers(&self.filter, topic)
+    /// The refusal of what this would allow.
+    #[must_use]
+    pub fn denied(self) -> Self {
+        Self { denies: true, ..self }
+    }
+
+    /// Its filter.
+    #[must_use]
+    pub fn filter(&self) -> &str {
+        &self.filter
+    }
+
+    /// Its verb.
+    #[must_use]
+    pub const fn verb(&self) -> Verb {
+        self.verb
+    }
+
+    fn speaks_of(&self, verb: Verb, topic: &str) -> bool {
+        self.verb.includes(verb) && topic::covers(&self.filter, topic)
+    }
+}
+
+/// May `verb` be done on this topic, or on all that this filter matches? A filter that only overlaps with a refusal
+/// may be subscribed to; what is refused is then left out at delivery.
+pub(super) fn may(grants: &[Grant], verb: Verb, topic: &str) -> bool {
+    let mut allowed = false;
+    for grant in grants {
+        if grant.speaks_of(verb, topic) {
+            if grant.denies {
+                return false;
+            }
+            allowed = true;
+        }
+    }
+    allowed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_wins_and_what_nobody_speaks_of_is_denied() {
+        let grants = [
+            Grant::parse("readwrite:#").unwrap(),
+            Grant::parse("read:test/nosubscribe").unwrap().denied(),
+        ];
+        for filter in ["#", "test/#", "test/+", "a"] {
+            assert!(may(&grants, Verb::Read, filter), "{filter}");
+        }
+        assert!(!may(&grants, Verb::Read, "test/nosubscribe"));
+        assert!(may(&grants, Verb::Write, "test/nosubscribe"));
+        assert!(!may(&grants, Verb::Read, "$SYS/x"));
+        assert!(!may(&[], Verb::Read, "a"));
+    }
+
+    #[test]
+    fn a_grant_says_what_is_wrong_with_it() {
+        for (text, part) in
+            [("latest/#", "`read:`"), ("reed:latest/#", "`read:`"), ("read:a/#/b", "topic filter")]
+        {
+            let why = Grant::parse(text).unwrap_err().to_string();
+            assert!(why.contains(part), "{why}");
+        }
     }
 }

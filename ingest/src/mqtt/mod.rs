@@ -32,5 +32,5 @@ mod wire; // bytes and packets
 
 pub use config::{Config, TlsConfig};
 pub use door::{Addresses, Door, DoorError, Keep, Publisher, Reloader};
-pub use gatekeeper::{BadFilter, Denied, Entry, Gatekeeper, Grant, Verb};
+pub use gatekeeper::{BadGrant, Denied, Entry, Gatekeeper, Grant, Verb};
 pub use tls::TlsError;
