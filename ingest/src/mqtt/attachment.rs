@@ -18,6 +18,8 @@ pub(super) enum Kick {
     TakenOver,
     /// The engine stops.
     ShuttingDown,
+    /// What let it in does not open any more.
+    Revoked,
 }
 
 impl Kick {
@@ -25,6 +27,7 @@ impl Kick {
         match self {
             Self::TakenOver => "taken_over",
             Self::ShuttingDown => "shutting_down",
+            Self::Revoked => "revoked",
         }
     }
 
@@ -32,6 +35,8 @@ impl Kick {
         match self {
             Self::TakenOver => Code::SessionTakenOver,
             Self::ShuttingDown => Code::ServerShuttingDown,
+            // Not 0x87, which answers a request: nothing was asked here, an administrator acted.
+            Self::Revoked => Code::AdministrativeAction,
         }
     }
 }
@@ -89,6 +94,7 @@ impl Attachment {
         let mark = match why {
             Kick::TakenOver => 1,
             Kick::ShuttingDown => 2,
+            Kick::Revoked => 3,
         };
         // Whether it was the first does not matter to the one who kicks.
         self.kick.compare_exchange(0, mark, Ordering::AcqRel, Ordering::Acquire).ok();
@@ -110,7 +116,8 @@ impl Attachment {
         match self.kick.load(Ordering::Acquire) {
             0 => None,
             1 => Some(Kick::TakenOver),
-            _ => Some(Kick::ShuttingDown),
+            2 => Some(Kick::ShuttingDown),
+            _ => Some(Kick::Revoked),
         }
     }
 

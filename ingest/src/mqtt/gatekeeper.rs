@@ -2,20 +2,108 @@
 
 use std::sync::Arc;
 
-use domain::{Station, StationCode};
-use futures_util::future::BoxFuture;
-use registry::{Login, Registry};
+use domain::{Station, StationCode, Timestamp};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use registry::{StationKey, Verifier};
 
 use super::topic;
 
-/// Knows names and keys.
+/// Knows names, keys, tokens and certificates. Only the first question has to be answered; whoever knows nothing of
+/// the others lets nobody in by them.
 pub trait Gatekeeper: Send + Sync + 'static {
     /// Who is this? Takes the same time for an unknown name and for a wrong key.
     fn login<'a>(
         &'a self,
         user: &'a str,
         password: &'a [u8],
-    ) -> BoxFuture<'a, Result<Entry, Denied>>;
+    ) -> BoxFuture<'a, Result<Admission, Denied>>;
+
+    /// What verifies this name's key without its being sent; `None` where nobody can come in by it that way.
+    fn provable<'a>(&'a self, _user: &'a str) -> BoxFuture<'a, Result<Option<Provable>, Denied>> {
+        ready(Ok(None)).boxed()
+    }
+
+    /// Whose certificate is this? Its chain was verified, and `name` is its common name.
+    fn certified<'a>(&'a self, _name: &'a str) -> BoxFuture<'a, Result<Admission, Denied>> {
+        ready(Err(Denied::WrongKey)).boxed()
+    }
+
+    /// May this claim code be exchanged for the key of the station `user`?
+    fn may_claim<'a>(
+        &'a self,
+        _user: &'a str,
+        _code: &'a str,
+    ) -> BoxFuture<'a, Result<bool, Denied>> {
+        ready(Ok(false)).boxed()
+    }
+
+    /// Exchanges a claim code, once: the station's new key, or nothing.
+    fn claim<'a>(&'a self, _code: &'a str) -> BoxFuture<'a, Result<Option<StationKey>, Denied>> {
+        ready(Ok(None)).boxed()
+    }
+
+    /// Which of these do not open any more?
+    fn review(&self, _held: Vec<Credential>) -> BoxFuture<'_, Result<Review, Denied>> {
+        ready(Ok(Review::default())).boxed()
+    }
+}
+
+/// Somebody who was let in, and by what.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// Who.
+    pub entry: Entry,
+    /// By what: looked at again while the connection stands.
+    pub credential: Credential,
+}
+
+impl From<Entry> for Admission {
+    fn from(entry: Entry) -> Self {
+        Self { entry, credential: Credential::Standing }
+    }
+}
+
+/// What lets somebody in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// The configuration: it does not end while the engine runs.
+    Standing,
+    /// A station's key, by its hash.
+    Key {
+        /// Whose.
+        station: StationCode,
+        /// The key's hash, as the book has it.
+        hash: [u8; 32],
+    },
+    /// A token, by its hash.
+    Token {
+        /// The token's hash, as the book has it.
+        hash: [u8; 32],
+    },
+    /// A station's certificate. Whether it is revoked is known to the door itself.
+    Certificate {
+        /// Whose.
+        station: StationCode,
+    },
+}
+
+/// Somebody who has a key, and what verifies each key that is theirs.
+#[derive(Debug, Clone)]
+pub struct Provable {
+    /// Who.
+    pub entry: Entry,
+    /// What lets them in, and its verifier. All have one salt and one number of rounds.
+    pub keys: Vec<(Credential, Verifier)>,
+}
+
+/// What a look at the book found.
+#[derive(Debug, Clone, Default)]
+pub struct Review {
+    /// Places in the list of those that do not open any more.
+    pub gone: Vec<usize>,
+    /// When the next key or token ends by itself.
+    pub next_end: Option<Timestamp>,
 }
 
 /// Somebody who was let in.
@@ -37,30 +125,10 @@ pub enum Entry {
 pub enum Denied {
     /// The name or the key is wrong; it is not said which.
     WrongKey,
+    /// The key is right, and its owner is kept out.
+    Disabled,
     /// The book cannot be read now.
     Unavailable,
-}
-
-/// Stations as the province's book has them: the user name is the code, the password the key.
-impl Gatekeeper for Registry {
-    fn login<'a>(
-        &'a self,
-        user: &'a str,
-        password: &'a [u8],
-    ) -> BoxFuture<'a, Result<Entry, Denied>> {
-        Box::pin(async move {
-            let Ok(code) = StationCode::new(user) else { return Err(Denied::WrongKey) };
-            let Ok(key) = std::str::from_utf8(password) else { return Err(Denied::WrongKey) };
-            match Self::login(self, &code, key).await {
-                Ok(Login::Welcome(station)) => Ok(Entry::Station(Arc::new(station))),
-                Ok(Login::WrongKey | Login::UnknownStation) => Err(Denied::WrongKey),
-                Err(error) => {
-                    tracing::error!(%error, "the registry cannot be read");
-                    Err(Denied::Unavailable)
-                }
-            }
-        })
-    }
 }
 
 /// A right on every topic that a filter matches, or its refusal. Of several that speak of a topic a refusal wins.

@@ -71,6 +71,9 @@ impl Budget {
     }
 
     fn refill(&mut self, costs: Costs, now: Instant) {
+        if now <= self.at {
+            return;
+        }
         let passed = now.saturating_duration_since(self.at).as_nanos();
         let passed = i64::try_from(passed.saturating_mul(1_000)).unwrap_or(i64::MAX);
         self.messages = self.messages.saturating_add(passed).min(costs.full);
@@ -126,7 +129,7 @@ impl Meter {
         }
         if self.slow_since.is_none() {
             self.slow_since = Some(now);
-            counters::dropped_nothing("slowed");
+            counters::slowed();
             tracing::warn!(client = %self.key.replace('\0', " "), "publishes above its rate; read slowly");
         }
         let owes = u64::try_from(self.budget.least().saturating_neg()).unwrap_or(0);

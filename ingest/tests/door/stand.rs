@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use domain::{Clock, Station, StationCode, Timestamp};
 use futures_util::future::BoxFuture;
-use ingest::mqtt::{Addresses, Config, Denied, Door, Entry, Gatekeeper, Grant, Verb};
+use ingest::mqtt::{Addresses, Admission, Config, Denied, Door, Entry, Gatekeeper, Grant, Verb};
 use ingest::mqtt::{Publisher, Reloader};
 use ingest::{ADMIT, Intake, ParameterTable};
 use journal::Journal;
@@ -75,12 +75,12 @@ impl Gatekeeper for Keys {
         &'a self,
         user: &'a str,
         password: &'a [u8],
-    ) -> BoxFuture<'a, Result<Entry, Denied>> {
+    ) -> BoxFuture<'a, Result<Admission, Denied>> {
         let entry = self.0.get(user).filter(|_| password == KEY.as_bytes()).cloned();
         Box::pin(async move {
             match entry {
                 _ if user == "broken-book" => Err(Denied::Unavailable),
-                Some(entry) => Ok(entry),
+                Some(entry) => Ok(entry.into()),
                 None => Err(Denied::WrongKey),
             }
         })
