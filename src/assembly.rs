@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::book::Book;
 use crate::engine::{Engine, SharedAnalyzer};
+use crate::front;
 use crate::follow::{Follower, Keeper, SharedQuality, Tally};
 use crate::publish::Outlet;
 use crate::running::Running;
@@ -162,20 +163,8 @@ impl Parts {
     }
 
     fn door(&self, config: &Config) -> Result<Door, Fatal> {
-        let wanted = ingest::mqtt::Config {
-            listen: config.mqtt_listen,
-            tls: config.mqtt_tls.as_ref().map(|tls| ingest::mqtt::TlsConfig {
-                listen: tls.listen,
-                certificate: tls.cert_file.clone(),
-                key: tls.key_file.clone(),
-            }),
-            connections_max: config.connections_max,
-            connections_per_address_max: config.connections_per_address_max,
-            packet_bytes_max: config.packet_bytes_max,
-            ..ingest::mqtt::Config::default()
-        };
         let gatekeeper = Arc::new(self.store.registry.clone());
-        Ok(Door::bind(wanted, self.intake.clone(), gatekeeper)?)
+        Ok(Door::bind(config.mqtt.clone(), self.intake.clone(), gatekeeper)?)
     }
 
     async fn start(
@@ -226,8 +215,9 @@ impl Parts {
         running.clockwork(self.clock.clone(), config, setting.metrics.clone());
         running.accounts(self.intake.clone(), tally.clone());
         running.deliver(self.alerting.clone(), self.channels);
-        running
-            .portal(listener, portal(setting, &self.store, &self.alerting, &self.analyzer, live));
+        let mut pages = portal(setting, &self.store, &self.alerting, &self.analyzer, live);
+        pages.beside.extend(front::addresses(door.attacher(), self.store.registry.clone()));
+        running.portal(listener, pages);
         running.book(Book {
             store: self.store.clone(),
             seen: self.book,
@@ -238,6 +228,8 @@ impl Parts {
             alerting: self.alerting,
             intake: self.intake,
             outlet,
+            reviewer: door.reviewer(),
+            next_end: None,
         });
         running.door(door);
         Ok(running)
@@ -267,6 +259,7 @@ fn portal(
         live,
         demo: setting.demo,
         public_url: setting.config.public_url.clone(),
+        beside: Vec::new(),
     }
 }
 

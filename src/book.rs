@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use alerting::Alerting;
 use analytics::quality::Quality;
-use domain::Clock;
+use domain::{Clock, Timestamp};
+use ingest::mqtt::Reviewer;
 use ingest::{Intake, ParameterTable};
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +43,10 @@ pub struct Book {
     pub intake: Intake,
     /// Publishes with their units.
     pub outlet: Outlet,
+    /// Ends connections whose key does not open any more.
+    pub reviewer: Reviewer,
+    /// When the next key or token ends by itself.
+    pub next_end: Option<Timestamp>,
 }
 
 impl Book {
@@ -62,12 +67,25 @@ impl Book {
         }
     }
 
+    /// A book that cannot be read is an error of the look itself, so the review is begun again with the next.
+    async fn review(&mut self) {
+        match self.reviewer.review().await {
+            Ok(next_end) => self.next_end = next_end,
+            Err(_) => self.next_end = Some(self.clock.now()),
+        }
+    }
+
     async fn look(&mut self) -> Result<(), Fatal> {
         if self.looks.is_multiple_of(SESSIONS_EVERY) {
             self.store.registry.drop_expired_sessions(self.clock.now()).await?;
         }
         self.looks = self.looks.wrapping_add(1);
         let version = self.store.registry.version().await?;
+        let first = self.looks == 1;
+        if first || version != self.seen || self.next_end.is_some_and(|end| end <= self.clock.now())
+        {
+            self.review().await;
+        }
         if version == self.seen {
             return Ok(());
         }

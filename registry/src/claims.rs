@@ -100,6 +100,12 @@ impl Registry {
     /// # Errors
     /// Where the file cannot be read or written.
     pub async fn claim(&self, said: &str) -> Result<Claimed, RegistryError> {
+        // Who guesses takes no place in the queue of changes.
+        let known = sqlx::query("SELECT station FROM claims WHERE hash = $1").bind(hash(said));
+        if known.fetch_optional(&self.pool).await?.is_none() {
+            metrics::counter!("saltline_claims_total", "answer" => "no").increment(1);
+            return Ok(Claimed::No);
+        }
         let mut change = self.change().await?;
         let at = change.at.as_millis();
         let sql = "UPDATE claims SET used_at = $2 \

@@ -1,6 +1,8 @@
 //! What a person types. Data goes to stdout, talk to stderr; the exit code says what kind of end it was.
 
 mod station; // add, list, show, rotate-key
+mod claim; // a word on paper
+mod token; // add, list, revoke
 mod user; // add, list
 mod import; // a province pack
 mod output; // table, JSON, CSV
@@ -60,6 +62,8 @@ enum Command {
     },
     /// The stations of the province.
     Station(station::Station),
+    /// The tokens of people and services at the front door.
+    Token(token::Token),
     /// The people who may log in.
     User(user::User),
     /// Apply a province pack: stations, rivers, rules, roster. Applying it again changes nothing.
@@ -158,6 +162,7 @@ fn execute(command: Command) -> Result<(), Trouble> {
             Ok(())
         }
         Command::Station(station) => with_runtime(station.run()),
+        Command::Token(token) => with_runtime(token.run()),
         Command::User(user) => with_runtime(user.run()),
         Command::Import(import) => with_runtime(import.run()),
         Command::Version => output::print(concat!(env!("CARGO_PKG_VERSION"), "\n")),

@@ -3,8 +3,9 @@
 
 mod layers; // what was typed, and where
 mod config; // what it means
+mod mqtt; // of the front door
 
-pub use config::{Channel, Config, Tls};
+pub use config::{Channel, Config};
 pub use layers::{DEFAULTS, Layers};
 
 /// A configuration that is not followed, because a part of it cannot be meant.

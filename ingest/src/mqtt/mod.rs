@@ -10,6 +10,7 @@ mod book; // as the registry knows it
 mod door; // listeners, places, closing in order
 mod places; // how many, in all and from one address
 mod tls; // certificates
+mod der; // the name in one
 mod websocket; // a WebSocket as a stream
 mod recognise; // who is calling
 mod scram; // a key that is proved and not sent

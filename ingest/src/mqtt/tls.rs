@@ -12,9 +12,9 @@ use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
 use tokio_rustls::TlsAcceptor;
-use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::config::TlsConfig;
+use super::der;
 
 /// A certificate, its key, an authority or a revocation list cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -65,17 +65,10 @@ impl ClientCertificate {
     /// The certificate that a verified handshake showed, where it showed one with a common name.
     pub(super) fn of(shown: Option<&[CertificateDer<'_>]>) -> Option<Arc<Self>> {
         let chain: Vec<_> = shown?.iter().map(|one| one.clone().into_owned()).collect();
-        let name = common_name(chain.first()?)?;
+        let own = webpki::EndEntityCert::try_from(chain.first()?).ok()?;
+        let name = der::common_name(own.subject())?;
         Some(Arc::new(Self { name, chain }))
     }
-}
-
-fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
-    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-    let mut names = certificate.subject().iter_common_name();
-    let name = names.next()?.as_str().ok()?.to_owned();
-    // Two names are one too many: which of them would be the station?
-    names.next().is_none().then_some(name)
 }
 
 /// What the files say now.

@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use domain::{Clock, Station, StationCode, Timestamp};
 use futures_util::future::BoxFuture;
 use ingest::mqtt::{Addresses, Admission, Config, Denied, Door, Entry, Gatekeeper, Grant, Verb};
-use ingest::mqtt::{Publisher, Reloader};
+use ingest::mqtt::{Publisher, Reloader, Reviewer};
 use ingest::{ADMIT, Intake, ParameterTable};
 use journal::Journal;
 use rumqttc::mqttbytes::{self, v4};
@@ -29,6 +29,7 @@ pub struct Stand {
     pub addresses: Addresses,
     pub publisher: Publisher,
     pub reloader: Reloader,
+    pub reviewer: Reviewer,
     pub journal: Journal,
     pub dead: Journal,
     pub stop: CancellationToken,
@@ -113,9 +114,10 @@ pub fn stand_behind(config: Config, gatekeeper: Arc<dyn Gatekeeper>) -> Stand {
     let door = Door::bind(config, intake, gatekeeper).unwrap();
     let stop = CancellationToken::new();
     let (addresses, publisher, reloader) = (door.addresses(), door.publisher(), door.reloader());
+    let reviewer = door.reviewer();
     let mut running = JoinSet::new();
     running.spawn(door.run(stop.clone()));
-    Stand { addresses, publisher, reloader, journal, dead, stop, running, _dir: dir }
+    Stand { addresses, publisher, reloader, reviewer, journal, dead, stop, running, _dir: dir }
 }
 
 impl Stand {
