@@ -20,6 +20,8 @@ pub(super) enum Kick {
     ShuttingDown,
     /// What let it in does not open any more.
     Revoked,
+    /// More waited for it than may, and the policy is to say so.
+    Overflowed,
 }
 
 impl Kick {
@@ -28,6 +30,7 @@ impl Kick {
             Self::TakenOver => "taken_over",
             Self::ShuttingDown => "shutting_down",
             Self::Revoked => "revoked",
+            Self::Overflowed => "queue_overflowed",
         }
     }
 
@@ -37,6 +40,7 @@ impl Kick {
             Self::ShuttingDown => Code::ServerShuttingDown,
             // Not 0x87, which answers a request: nothing was asked here, an administrator acted.
             Self::Revoked => Code::AdministrativeAction,
+            Self::Overflowed => Code::QuotaExceeded,
         }
     }
 }
@@ -95,6 +99,7 @@ impl Attachment {
             Kick::TakenOver => 1,
             Kick::ShuttingDown => 2,
             Kick::Revoked => 3,
+            Kick::Overflowed => 4,
         };
         // Whether it was the first does not matter to the one who kicks.
         self.kick.compare_exchange(0, mark, Ordering::AcqRel, Ordering::Acquire).ok();
@@ -117,7 +122,8 @@ impl Attachment {
             0 => None,
             1 => Some(Kick::TakenOver),
             2 => Some(Kick::ShuttingDown),
-            _ => Some(Kick::Revoked),
+            3 => Some(Kick::Revoked),
+            _ => Some(Kick::Overflowed),
         }
     }
 

@@ -120,8 +120,7 @@ impl Broker {
         if sessions_max <= sessions.by_key.len() {
             return Err(NoSession::TooMany);
         }
-        let Config { queue_messages_max, queue_bytes_max, .. } = *self.config;
-        let session = Arc::new(Session::new(key.to_owned(), queue_messages_max, queue_bytes_max));
+        let session = Arc::new(Session::new(key.to_owned(), &self.config));
         session.state().attach(Arc::clone(attachment), expiry_s);
         sessions.by_key.insert(key.to_owned(), Arc::clone(&session));
         self.counters.sessions.set(sessions.by_key.len() as f64);
@@ -240,7 +239,7 @@ impl Broker {
     fn resume(&self, old: &Session, attachment: &Arc<Attachment>, expiry_s: u32) -> bool {
         let mut state = old.state();
         let alive = state.expires_at.is_none_or(|at| Instant::now() < at);
-        let remembered = state.expiry_s != 0 && alive;
+        let remembered = state.expiry_s != 0 && alive && !state.overflowed;
         if remembered {
             // The client came back in time: its will is not published (section 3.1.3.2.2).
             if state.will.take().is_some() {

@@ -76,6 +76,7 @@ impl End {
             Self::OverRate => "above the rate of publishes for too long; send more slowly".to_owned(),
             Self::NotProved => "the proof of the new key is wrong".to_owned(),
             Self::Kicked(Kick::Revoked) => "what let this client in was revoked".to_owned(),
+            Self::Kicked(Kick::Overflowed) => "more messages waited than may; the session begins anew".to_owned(),
             Self::Kicked(Kick::ShuttingDown) => "the server stops; connect again".to_owned(),
             Self::Storage(_) => "the server cannot write to its disk".to_owned(),
             Self::Broken(error) => error.to_string(),

@@ -10,7 +10,8 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::aliases;
-use super::attachment::Attachment;
+use super::attachment::{Attachment, Kick};
+use super::config::{Config, QueuePolicy};
 use super::counters::dropped;
 use super::flights::{Flights, Said, Stage, is_of};
 use super::message::Letter;
@@ -28,6 +29,7 @@ pub(super) struct Session {
     received: AtomicUsize,
     queue_messages_max: usize,
     queue_bytes_max: usize,
+    queue_policy: QueuePolicy,
 }
 
 /// What changes in a session.
@@ -43,6 +45,8 @@ pub(super) struct State {
     pub(super) will: Option<WaitingWill>,
     /// It is over: nothing may be added.
     pub(super) ended: bool,
+    /// It lost messages under the policy that says so: it is not resumed, and nothing more waits in it.
+    pub(super) overflowed: bool,
     /// Its subscriptions by their whole path, and the group of each that is shared.
     pub(super) filters: HashMap<Box<str>, Option<Arc<Share>>>,
     /// Retained messages that a subscription brought, which go out before the queue. Shared with the retained store,
@@ -98,9 +102,10 @@ pub(super) enum Arrival {
 }
 
 impl Session {
-    pub(super) fn new(key: String, queue_messages_max: usize, queue_bytes_max: usize) -> Self {
-        let received = AtomicUsize::new(0);
-        Self { key, state: Mutex::default(), received, queue_messages_max, queue_bytes_max }
+    pub(super) fn new(key: String, config: &Config) -> Self {
+        let Config { queue_messages_max, queue_bytes_max, queue_policy, .. } = *config;
+        let (state, received) = (Mutex::default(), AtomicUsize::new(0));
+        Self { key, state, received, queue_messages_max, queue_bytes_max, queue_policy }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -112,20 +117,49 @@ impl Session {
         self.state().attached.is_some()
     }
 
-    /// Puts a letter into the queue. Over the bound the newest is dropped: an older state of the water that did arrive
-    /// is better than a hole at an unknown place.
+    /// Puts a letter into the queue. Over the bound the policy says what is dropped.
     pub(super) fn deliver(&self, letter: Letter) {
         let mut state = self.state();
-        if state.ended || (state.attached.is_none() && (letter.qos == 0 || state.expiry_s == 0)) {
+        if state.ended
+            || state.overflowed
+            || (state.attached.is_none() && (letter.qos == 0 || state.expiry_s == 0))
+        {
             return;
         }
-        if !self.has_room(&state, &letter) {
+        if !self.has_room(&state, &letter) && !self.make_room(&mut state, &letter) {
             let reason = if letter.qos == 0 { "slow_subscriber" } else { "queue_full" };
             tracing::debug!(session = %self.key, topic = %letter.message.topic, reason, "dropped");
             dropped(reason);
             return;
         }
         state.enqueue(letter);
+    }
+
+    /// What the policy does about a letter that does not fit. Does it fit now? What may be lost on its way anyway (QoS 0)
+    /// makes nobody else give way.
+    fn make_room(&self, state: &mut State, letter: &Letter) -> bool {
+        match self.queue_policy {
+            _ if letter.qos == 0 => false,
+            QueuePolicy::DropNewest => false,
+            QueuePolicy::DropOldest => {
+                while !self.has_room(state, letter) {
+                    let Some(oldest) = state.queue.pop_front() else { return false };
+                    state.queue_bytes -= oldest.message.bytes();
+                    dropped("queue_full_oldest");
+                }
+                true
+            }
+            QueuePolicy::Disconnect => {
+                state.overflowed = true;
+                state.queue.clear();
+                state.queue_bytes = 0;
+                dropped("queue_overflowed");
+                if let Some(attached) = &state.attached {
+                    attached.kick(Kick::Overflowed);
+                }
+                false
+            }
+        }
     }
 
     /// The same for a member of a group; an error where another one has to take it.
@@ -135,7 +169,7 @@ impl Session {
             Presence::Here => state.attached.is_some(),
             Presence::Away => state.attached.is_none() && letter.qos != 0 && state.expiry_s != 0,
         };
-        if state.ended || !fits || !self.has_room(&state, &letter) {
+        if state.ended || state.overflowed || !fits || !self.has_room(&state, &letter) {
             return Err(letter);
         }
         state.enqueue(letter);

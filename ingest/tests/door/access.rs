@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingest::mqtt::{Config, Grant, Rate};
-use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode as Code5, DisconnectReasonCode, Packet};
+use ingest::mqtt::{Config, Grant, Keep, QueuePolicy, Rate};
+use rumqttc::v5::mqttbytes::v5::{ConnectProperties, ConnectReturnCode as Code5};
+use rumqttc::v5::mqttbytes::v5::{DisconnectReasonCode, Packet};
 use rumqttc::v5::mqttbytes::v5::{PubAckReason, SubscribeReasonCode};
 
 use super::stand::*;
@@ -114,4 +115,49 @@ async fn who_pushes_against_its_rate_for_too_long_is_sent_away_with_0x97() {
     again.publish5("stations/vam-kenh/readings", 1, REPORT).await;
     again.puback5().await;
     assert!(Duration::from_millis(20) < began.elapsed(), "{:?}", began.elapsed());
+}
+
+/// What a reader who was away finds of five messages, where three may wait.
+async fn found_after_absence(queue_policy: QueuePolicy) -> (bool, Vec<String>) {
+    let stand = stand_with(Config { queue_messages_max: 3, queue_policy, ..config() });
+    let mut hello = hello5("board");
+    hello.clean_start = false;
+    let expiry = Some(1_000);
+    hello.properties =
+        Some(ConnectProperties { session_expiry_interval: expiry, ..ConnectProperties::new() });
+    let mut raw = stand.socket().await;
+    raw.hello5(&hello, None, "board", KEY).await;
+    raw.subscribe5("latest/#", Qos5::AtLeastOnce).await;
+    raw.send(&[0xE0, 0]).await;
+    assert_eq!(raw.next5().await, None);
+    for n in 1..=5 {
+        stand.publisher.publish("latest/a/ph", n.to_string().as_bytes(), Keep::Passing);
+    }
+    let mut raw = stand.socket().await;
+    let ack = raw.hello5(&hello, None, "board", KEY).await;
+    raw.send(&[0xC0, 0]).await;
+    let mut found = Vec::new();
+    let mut ping = false;
+    while !ping || (ack.session_present && found.len() < 3) {
+        match raw.next5().await {
+            Some(Packet::Publish(message)) => {
+                found.push(String::from_utf8(message.payload.to_vec()).unwrap());
+            }
+            Some(Packet::PingResp(_)) => ping = true,
+            other => panic!("{other:?}"),
+        }
+    }
+    (ack.session_present, found)
+}
+
+#[tokio::test]
+async fn a_full_queue_drops_what_its_policy_says() {
+    let texts = |all: &[&str]| all.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+    for (policy, present, found) in [
+        (QueuePolicy::DropNewest, true, texts(&["1", "2", "3"])),
+        (QueuePolicy::DropOldest, true, texts(&["3", "4", "5"])),
+        (QueuePolicy::Disconnect, false, texts(&[])),
+    ] {
+        assert_eq!(found_after_absence(policy).await, (present, found), "{}", policy.as_str());
+    }
 }
