@@ -5,10 +5,13 @@ mod admit; // what we believe of it
 mod record; // an admitted report as the journal carries it
 mod deadletter; // what we do not believe, kept
 mod intake; // many packets, one commit, one proof
+mod stations; // whom there is
 pub mod mqtt; // stations that call us
+pub mod upstream; // stations behind somebody else's broker
 
 pub use admit::{ADMIT, Admission, Limits, ParameterTable, admit};
 pub use deadletter::DeadLetter;
-pub use formats::{REPORTS_MAX, VALUES_MAX, json};
+pub use formats::{Format, REPORTS_MAX, VALUES_MAX, json};
 pub use intake::{Accounts, Answer, Batch, Intake, Pass, Proof};
 pub use record::{BadRecord, Decoder, Record};
+pub use stations::Stations;

@@ -108,9 +108,6 @@ fn row(token: &registry::Token, now: Timestamp) -> Row {
 
 /// A time span as people write it, above zero; a day has 24 hours.
 pub fn duration(text: &str) -> Result<Duration, Trouble> {
-    let wrong = || Trouble::Usage(format!("`{text}` is not a duration above zero, as 24h or 7d"));
-    let span: jiff::Span = text.parse().map_err(|_| wrong())?;
-    let days = jiff::SpanRelativeTo::days_are_24_hours();
-    let duration = span.to_duration(days).map_err(|_| wrong())?;
-    Duration::try_from(duration).ok().filter(|it| !it.is_zero()).ok_or_else(wrong)
+    let wrong = |wanted: &str| Trouble::Usage(format!("`{text}` is no such time; {wanted}"));
+    crate::settings::duration(text).map_err(|wanted| wrong(wanted))
 }

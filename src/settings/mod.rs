@@ -4,7 +4,9 @@
 mod layers; // what was typed, and where
 mod config; // what it means
 mod mqtt; // of the front door
+mod upstream; // brokers that we take from
 
+pub(crate) use config::duration;
 pub use config::{Channel, Config};
 pub use layers::{DEFAULTS, Layers};
 

@@ -45,3 +45,4 @@ pub use gatekeeper::{Admission, BadGrant, Credential, Denied, Entry, Gatekeeper,
 pub use gatekeeper::{Provable, Review, Verb};
 pub use tls::TlsError;
 pub use websocket::websocket_accept;
+pub(crate) use topic::{covers, is_filter};
