@@ -191,7 +191,7 @@ impl Key<'_> {
 }
 
 /// Reads a duration; the error is what would be accepted.
-pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn duration(text: &str) -> Result<Duration, &'static str> {
     let wanted = "write a duration above zero, as 15m, 1h 30m or 60d";
     let span: jiff::Span = text.parse().map_err(|_| wanted)?;
     // A day of a duration is 24 hours: nothing here follows a calendar.

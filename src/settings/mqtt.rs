@@ -115,11 +115,10 @@ fn anonymous(layers: &Layers, listen: SocketAddr) -> Result<Vec<Grant>, Settings
                 hint: "; an entry has `grants` and `deny`".to_owned(),
             });
         }
-        grants.extend(texts(&key, entry.get("grants"))?.into_iter().map(Ok));
-        let refusals = texts(&key, entry.get("deny"))?;
-        grants.extend(refusals.into_iter().map(|grant| Ok(grant.denied())));
+        grants.extend(texts(&key, entry.get("grants"))?);
+        grants.extend(texts(&key, entry.get("deny"))?.into_iter().map(Grant::denied));
     }
-    grants.into_iter().collect()
+    Ok(grants)
 }
 
 /// A list of grants as text.
