@@ -68,6 +68,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let verdict = match self.peer.destination(publish.topic) {
             Destination::Readings => self.take(publish),
+            Destination::Subscribers if !keeps_its_word(publish) => {
+                let detail = "the payload is said to be UTF-8 and is not".to_owned();
+                Verdict::Refused(Fate::Wholly, self.refuse(publish, Reason::Malformed, detail))
+            }
             Destination::Subscribers => {
                 self.shared.broker.publish(published(publish), Some(&self.session));
                 Verdict::Good
@@ -156,10 +160,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn refuse_foreign(&mut self, publish: &Publish<'_>) -> Refusal {
-        counters::refused(Reason::ForeignTopic.as_str());
         let detail =
             format!("`{}` is not a topic that {} may publish on", publish.topic, self.peer.name());
-        let refusal = Refusal { reason: Reason::ForeignTopic, detail };
+        self.refuse(publish, Reason::ForeignTopic, detail)
+    }
+
+    /// Into the dead letters.
+    fn refuse(&mut self, publish: &Publish<'_>, reason: Reason, detail: String) -> Refusal {
+        counters::refused(reason.as_str());
+        let refusal = Refusal { reason, detail };
         let batch = &mut self.inbound.gathering.batch;
         let pass = self.peer.pass();
         self.shared.intake.refuse(pass, publish.topic, &publish.payload, &refusal, batch);
@@ -239,6 +248,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         if keep_will { End::GoodbyeWithWill } else { End::Goodbye }
     }
+}
+
+/// Section 3.3.2.3.2: a payload that is said to be text is looked at.
+fn keeps_its_word(publish: &Publish<'_>) -> bool {
+    !publish.is_text || std::str::from_utf8(&publish.payload).is_ok()
 }
 
 fn published<'a>(publish: &'a Publish<'_>) -> Published<'a> {

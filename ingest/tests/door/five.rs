@@ -428,3 +428,65 @@ async fn who_wants_no_reasons_gets_codes_only() {
     let ack = raw.puback5().await;
     assert_eq!((ack.reason, ack.properties), (v5::PubAckReason::PayloadFormatInvalid, None));
 }
+
+#[tokio::test]
+async fn a_payload_that_is_said_to_be_text_is_text() {
+    let stand = stand();
+    let mut board = stand.v5("board").await;
+    subscribe(&mut board, at_least("stations/#"), 0).await;
+    let mut client = stand.v5("vam-kenh").await;
+    for (id, payload, reason) in [
+        (1, &b"m\xe1\xba\xb7n"[..], v5::PubAckReason::Success),
+        (2, b"m\xff", v5::PubAckReason::PayloadFormatInvalid),
+    ] {
+        let properties =
+            v5::PublishProperties { payload_format_indicator: Some(1), ..Default::default() };
+        let (topic, qos) = ("stations/vam-kenh/log", Qos5::AtLeastOnce);
+        let mut publish = v5::Publish::new(topic, qos, payload.to_vec(), Some(properties));
+        publish.pkid = id;
+        client.send5(&v5::Packet::Publish(publish)).await;
+        assert_eq!(client.puback5().await.reason, reason);
+    }
+    assert_eq!(stand.dead.durable_end(), 1);
+    assert_eq!(board.message5().await.payload, "mặn");
+    nothing_before_ping5(&mut board).await;
+}
+
+/// A book in which a guest loses a right between two logins.
+struct Shrinking(std::sync::atomic::AtomicBool);
+
+impl ingest::mqtt::Gatekeeper for Shrinking {
+    fn login<'a>(
+        &'a self,
+        user: &'a str,
+        _: &'a [u8],
+    ) -> futures_util::future::BoxFuture<'a, Result<ingest::mqtt::Entry, ingest::mqtt::Denied>>
+    {
+        use ingest::mqtt::{Entry, Grant, Verb};
+        let before = self.0.swap(false, std::sync::atomic::Ordering::Relaxed);
+        let filter = if before { "latest/#" } else { "latest/mine/#" };
+        let grants = vec![Grant::new(filter, Verb::Read).unwrap()];
+        Box::pin(async move { Ok(Entry::Guest { name: user.to_owned(), grants }) })
+    }
+}
+
+#[tokio::test]
+async fn what_waited_for_a_client_is_not_delivered_once_it_may_not_be_read() {
+    let book = Shrinking(std::sync::atomic::AtomicBool::new(true));
+    let stand = stand_behind(config(), std::sync::Arc::new(book));
+    let (mut before, _) =
+        guest(&stand, "board", true, |it| it.session_expiry_interval = Some(100)).await;
+    for (filter, id) in [("latest/#", 0), ("latest/mine/+", 3)] {
+        subscribe(&mut before, at_least(filter), id).await;
+    }
+    drop(before);
+    for topic in ["latest/other/ph", "latest/mine/ph"] {
+        stand.publisher.publish(topic, b"7", Keep::Passing);
+    }
+    let (mut after, present) =
+        guest(&stand, "board", false, |it| it.session_expiry_interval = Some(100)).await;
+    assert!(present);
+    assert_eq!(after.message5().await.topic, "latest/mine/ph");
+    stand.publisher.publish("latest/other/ph", b"8", Keep::Passing);
+    nothing_before_ping5(&mut after).await;
+}

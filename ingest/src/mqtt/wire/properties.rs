@@ -55,6 +55,7 @@ impl<'a> Value<'a> {
     }
 }
 
+pub(super) const PAYLOAD_FORMAT: u8 = 0x01;
 pub(super) const MESSAGE_EXPIRY: u8 = 0x02;
 pub(super) const SUBSCRIPTION_ID: u8 = 0x0B;
 const RESPONSE_TOPIC: u8 = 0x08;
@@ -82,7 +83,7 @@ const fn rule(id: u8) -> Option<(Layout, u8)> {
     const D: u8 = Place::Disconnect as u8;
     const A: u8 = Place::Auth as u8;
     Some(match id {
-        0x01 => (Layout::Byte, P | W),
+        PAYLOAD_FORMAT => (Layout::Byte, P | W),
         MESSAGE_EXPIRY => (Layout::Four, P | W),
         0x03 | RESPONSE_TOPIC => (Layout::Text, P | W),
         0x09 => (Layout::Binary, P | W),
@@ -168,7 +169,7 @@ fn sized<'a>(
 /// Values that the specification calls a protocol error.
 fn check_range(id: u8, value: Value<'_>) -> Result<(), Bad> {
     let bad = match id {
-        0x01 | REQUEST_PROBLEM | REQUEST_RESPONSE => 1 < value.number,
+        PAYLOAD_FORMAT | REQUEST_PROBLEM | REQUEST_RESPONSE => 1 < value.number,
         RECEIVE_MAXIMUM | PACKET_MAXIMUM | SUBSCRIPTION_ID => value.number == 0,
         RESPONSE_TOPIC => !topic::is_name(value.text()),
         _ => false,
