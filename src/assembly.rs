@@ -22,6 +22,7 @@ use crate::book::Book;
 use crate::clock::SystemClock;
 use crate::engine::{Engine, SharedAnalyzer};
 use crate::follow::{Follower, Keeper, Sealer, SharedQuality, Tally};
+use crate::front;
 use crate::publish::Outlet;
 use crate::rules::{Rules, SharedRules};
 use crate::running::Running;
@@ -178,21 +179,9 @@ impl Parts {
     }
 
     fn door(&self, config: &Config) -> Result<Door, Fatal> {
-        let wanted = ingest::mqtt::Config {
-            listen: config.mqtt_listen,
-            tls: config.mqtt_tls.as_ref().map(|tls| ingest::mqtt::TlsConfig {
-                listen: tls.listen,
-                certificate: tls.cert_file.clone(),
-                key: tls.key_file.clone(),
-            }),
-            connections_max: config.connections_max,
-            connections_per_address_max: config.connections_per_address_max,
-            packet_bytes_max: config.packet_bytes_max,
-            ..ingest::mqtt::Config::default()
-        };
         let gatekeeper = Arc::new(self.store.registry.clone());
-        let sessions = self.store.sessions.clone();
-        Ok(Door::bind_remembering(wanted, self.intake.clone(), gatekeeper, sessions)?)
+        let (intake, sessions) = (self.intake.clone(), self.store.sessions.clone());
+        Ok(Door::bind_remembering(config.mqtt.clone(), intake, gatekeeper, sessions)?)
     }
 
     fn upstreams(&self, setting: &Setting) -> Result<Vec<Upstream>, Fatal> {
@@ -258,10 +247,9 @@ impl Parts {
         running.clockwork(self.clock.clone(), config, setting.metrics.clone());
         running.accounts(self.intake.clone(), tally.clone());
         running.deliver(self.alerting.clone(), self.channels);
-        running.portal(
-            listener,
-            portal(setting, &self.store, &self.alerting, (&self.analyzer, &self.rules), live),
-        );
+        let mut pages = portal(setting, &self.store, &self.alerting, (&self.analyzer, &self.rules), live);
+        pages.beside.extend(front::addresses(door.attacher(), self.store.registry.clone()));
+        running.portal(listener, pages);
         running.book(Book {
             store: self.store.clone(),
             seen: self.book,
@@ -274,6 +262,8 @@ impl Parts {
             intake: self.intake,
             stations: self.stations,
             outlet,
+            reviewer: door.reviewer(),
+            next_end: None,
         });
         running.upstreams(upstreams);
         running.door(door);
@@ -310,6 +300,7 @@ fn portal(
         live,
         demo: setting.demo,
         public_url: setting.config.public_url.clone(),
+        beside: Vec::new(),
     }
 }
 

@@ -30,7 +30,7 @@ impl Clock for Held {
 struct Open(HashMap<String, Arc<Station>>);
 
 impl Gatekeeper for Open {
-    fn login<'a>(&'a self, user: &'a str, _: &'a [u8]) -> BoxFuture<'a, Result<Entry, Denied>> {
+    fn login<'a>(&'a self, user: &'a str, _: &'a [u8]) -> BoxFuture<'a, Result<Admission, Denied>> {
         let station = self.0.get(user).map(Arc::clone);
         Box::pin(async move { station.map(Entry::Station).ok_or(Denied::WrongKey) })
     }

@@ -18,6 +18,10 @@ pub(super) enum Kick {
     TakenOver,
     /// The engine stops.
     ShuttingDown,
+    /// What let it in does not open any more.
+    Revoked,
+    /// More waited for it than may, and the policy is to say so.
+    Overflowed,
 }
 
 impl Kick {
@@ -25,6 +29,8 @@ impl Kick {
         match self {
             Self::TakenOver => "taken_over",
             Self::ShuttingDown => "shutting_down",
+            Self::Revoked => "revoked",
+            Self::Overflowed => "queue_overflowed",
         }
     }
 
@@ -32,6 +38,9 @@ impl Kick {
         match self {
             Self::TakenOver => Code::SessionTakenOver,
             Self::ShuttingDown => Code::ServerShuttingDown,
+            // Not 0x87, which answers a request: nothing was asked here, an administrator acted.
+            Self::Revoked => Code::AdministrativeAction,
+            Self::Overflowed => Code::QuotaExceeded,
         }
     }
 }
@@ -92,6 +101,8 @@ impl Attachment {
         let mark = match why {
             Kick::TakenOver => 1,
             Kick::ShuttingDown => 2,
+            Kick::Revoked => 3,
+            Kick::Overflowed => 4,
         };
         // Whether it was the first does not matter to the one who kicks.
         self.kick.compare_exchange(0, mark, Ordering::AcqRel, Ordering::Acquire).ok();
@@ -113,7 +124,9 @@ impl Attachment {
         match self.kick.load(Ordering::Acquire) {
             0 => None,
             1 => Some(Kick::TakenOver),
-            _ => Some(Kick::ShuttingDown),
+            2 => Some(Kick::ShuttingDown),
+            3 => Some(Kick::Revoked),
+            _ => Some(Kick::Overflowed),
         }
     }
 

@@ -83,8 +83,7 @@ impl Broker {
 
     /// A session that nobody knows yet.
     pub(super) fn new_session(&self, key: &str, line: Option<Line>) -> Session {
-        let Config { queue_messages_max, queue_bytes_max, .. } = *self.config;
-        Session::new(key.to_owned(), line, queue_messages_max, queue_bytes_max)
+        Session::new(key.to_owned(), line, &self.config)
     }
 
     /// Makes a session known.
@@ -317,7 +316,7 @@ impl Broker {
     fn resume(&self, old: &Session, attachment: &Arc<Attachment>, expiry_s: u32) -> bool {
         let mut state = old.state();
         let alive = state.expires_at.is_none_or(|at| Instant::now() < at);
-        let remembered = state.expiry_s != 0 && alive;
+        let remembered = state.expiry_s != 0 && alive && !state.overflowed;
         if remembered {
             // The client came back in time: its will is not published (section 3.1.3.2.2).
             if let Some(waiting) = state.will.take() {

@@ -13,6 +13,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::intake::Proof;
 
+use super::access::Access;
 use super::aliases;
 use super::attachment::Attachment;
 use super::counters;
@@ -33,6 +34,7 @@ pub(super) struct Connection<S> {
     pub(super) socket: Socket<S>,
     pub(super) shared: Arc<Shared>,
     pub(super) peer: Arc<Peer>,
+    pub(super) access: Access,
     pub(super) session: Arc<Session>,
     pub(super) attachment: Arc<Attachment>,
     /// The connection that the session was taken from.
@@ -106,6 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Hands out every whole packet that was read, as far as there is room for what it brings.
     fn digest(&mut self) -> Result<(), End> {
+        self.access.meter.refill(self.heard_at);
         while self.has_room() {
             let bytes_max = self.shared.config.packet_bytes_max;
             let Some(header) = wire::peek(&self.socket.read, bytes_max)? else { break };
@@ -115,12 +118,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let frame = self.socket.read.split_to(header.total()).freeze();
             self.handle(wire::read(self.room.version, header, &frame)?)?;
         }
+        self.arm_for_meter();
         Ok(())
     }
 
     /// A client that does not read its answers, or has all it may have on the way to the disk, is not read either.
     fn has_room(&self) -> bool {
         self.inbound.has_room(&self.shared.config)
+            && self.access.meter.is_open()
             && self.socket.write.len() < self.room.write_bytes_max
     }
 
@@ -132,6 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let had_room = self.has_room();
         let proven = self.answer_proven(cx)?;
+        self.access.poll(cx, &mut self.socket.write)?;
         self.poll_mail_and_drain(cx)?;
         let mut moved = proven || (!had_room && self.has_room());
         if self.has_room() {
@@ -230,8 +236,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             counters::dropped("write_stalled");
             return Err(End::Stalled);
         }
+        if self.access.meter.is_mad(now) {
+            return Err(End::OverRate);
+        }
+        self.access.meter.refill(now);
         self.arm_timer();
         Ok(true)
+    }
+
+    /// A client above its rate is looked at again when its budget is back.
+    fn arm_for_meter(&mut self) {
+        if let Some(until) = self.access.meter.closed_until(self.heard_at)
+            && until < self.timer.deadline()
+        {
+            self.timer.as_mut().reset(until);
+        }
     }
 
     /// Sets the timer to the next deadline. Reading does not move it; it looks again when it rings.

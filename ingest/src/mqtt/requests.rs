@@ -40,9 +40,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Err(self.goodbye(keep_will, session_expiry_s));
             }
             Packet::Auth(auth) => {
-                tracing::debug!(name = self.peer.name(), code = auth.code, method = ?auth.method,
-                    bytes = auth.data.len(), "AUTH without a method in CONNECT");
-                return Err(Bad::Protocol("AUTH was not agreed on").into());
+                let (peer, shared) = (&self.peer, &self.shared);
+                self.access.hear(&auth, peer, shared, &mut self.socket.write)?;
             }
         }
         Ok(())
@@ -104,6 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         self.inbound.add(publish.payload.len());
+        self.access.meter.spend(publish.payload.len());
         Ok(())
     }
 

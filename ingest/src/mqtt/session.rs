@@ -12,7 +12,8 @@ use bytes::BytesMut;
 use journal::Position;
 
 use super::aliases;
-use super::attachment::Attachment;
+use super::attachment::{Attachment, Kick};
+use super::config::{Config, QueuePolicy};
 use super::counters::dropped;
 use super::flights::{Flights, Said, Stage, is_of};
 use super::keep::{self, Addressed, KeptSession, LetterNo, Line};
@@ -33,6 +34,7 @@ pub(super) struct Session {
     received: AtomicUsize,
     queue_messages_max: usize,
     queue_bytes_max: usize,
+    queue_policy: QueuePolicy,
 }
 
 /// What changes in a session.
@@ -48,6 +50,8 @@ pub(super) struct State {
     pub(super) will: Option<WaitingWill>,
     /// It is over: nothing may be added.
     pub(super) ended: bool,
+    /// It lost messages under the policy that says so: it is not resumed, and nothing more waits in it.
+    pub(super) overflowed: bool,
     /// Its subscriptions by their whole path, and the group of each that is shared.
     pub(super) filters: HashMap<Box<str>, Option<Arc<Share>>>,
     /// Retained messages that a subscription brought, which go out before the queue. Shared with the retained store,
@@ -109,14 +113,10 @@ pub(super) enum Arrival {
 }
 
 impl Session {
-    pub(super) fn new(
-        key: String,
-        line: Option<Line>,
-        queue_messages_max: usize,
-        queue_bytes_max: usize,
-    ) -> Self {
-        let received = AtomicUsize::new(0);
-        Self { key, line, state: Mutex::default(), received, queue_messages_max, queue_bytes_max }
+    pub(super) fn new(key: String, line: Option<Line>, config: &Config) -> Self {
+        let Config { queue_messages_max, queue_bytes_max, queue_policy, .. } = *config;
+        let (state, received) = (Mutex::default(), AtomicUsize::new(0));
+        Self { key, line, state, received, queue_messages_max, queue_bytes_max, queue_policy }
     }
 
     /// Its line to the log, where it is kept on disk.
@@ -164,21 +164,61 @@ impl Session {
         self.state().attached.is_some()
     }
 
-    /// Puts a letter into the queue. Over the bound the newest is dropped: an older state of the water that did arrive
-    /// is better than a hole at an unknown place. Where the session is kept, returns what the log has to know of it;
-    /// until it does, the letter waits.
+    /// Puts a letter into the queue. Over the bound the policy says what is dropped. Where the session is kept, returns
+    /// what the log has to know of it; until it does, the letter waits.
     pub(super) fn deliver(&self, letter: Letter) -> Option<Addressed> {
         let mut state = self.state();
-        if state.ended || (state.attached.is_none() && (letter.qos == 0 || state.expiry_s == 0)) {
+        if state.ended
+            || state.overflowed
+            || (state.attached.is_none() && (letter.qos == 0 || state.expiry_s == 0))
+        {
             return None;
         }
-        if !self.has_room(&state, &letter) {
+        if !self.has_room(&state, &letter) && !self.make_room(&mut state, &letter) {
             let reason = if letter.qos == 0 { "slow_subscriber" } else { "queue_full" };
             tracing::debug!(session = %self.key, topic = %letter.message.topic, reason, "dropped");
             dropped(reason);
             return None;
         }
         self.take_in(&mut state, letter)
+    }
+
+    /// What the policy does about a letter that does not fit. Does it fit now? What may be lost on its way anyway (QoS 0)
+    /// makes nobody else give way.
+    fn make_room(&self, state: &mut State, letter: &Letter) -> bool {
+        match self.queue_policy {
+            _ if letter.qos == 0 => false,
+            QueuePolicy::DropNewest => false,
+            QueuePolicy::DropOldest => {
+                while !self.has_room(state, letter) {
+                    // One whose publish is not in the log yet cannot be taken out of it.
+                    if !state.queue.front().is_some_and(Letter::is_ready) {
+                        return false;
+                    }
+                    let Some(oldest) = state.queue.pop_front() else { return false };
+                    state.queue_bytes -= oldest.message.bytes();
+                    dropped("queue_full_oldest");
+                    if let Some(line) = &self.line {
+                        line.done(oldest.no.into_iter().collect());
+                    }
+                }
+                true
+            }
+            QueuePolicy::Disconnect => {
+                state.overflowed = true;
+                state.queue.clear();
+                state.queue_bytes = 0;
+                dropped("queue_overflowed");
+                // It is not resumed after a restart either.
+                if let Some(line) = &self.line {
+                    line.ended();
+                }
+                if let Some(attached) = &state.attached {
+                    attached.kick(Kick::Overflowed);
+                }
+                false
+            }
+        }
     }
 
     /// The same for a member of a group; an error where another one has to take it.
@@ -192,7 +232,7 @@ impl Session {
             Presence::Here => state.attached.is_some(),
             Presence::Away => state.attached.is_none() && letter.qos != 0 && state.expiry_s != 0,
         };
-        if state.ended || !fits || !self.has_room(&state, &letter) {
+        if state.ended || state.overflowed || !fits || !self.has_room(&state, &letter) {
             return Err(letter);
         }
         Ok(self.take_in(&mut state, letter))

@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use domain::{Clock, Station, StationCode, Timestamp};
 use futures_util::future::BoxFuture;
-use ingest::mqtt::{Addresses, Config, Denied, Door, Entry, Gatekeeper, Grant, Verb};
-use ingest::mqtt::{Publisher, Reloader, SessionLog};
+use ingest::mqtt::{Addresses, Admission, Config, Denied, Door, Entry, Gatekeeper, Grant, Verb};
+use ingest::mqtt::{Publisher, Reloader, Reviewer, SessionLog};
 use ingest::{ADMIT, Intake, ParameterTable};
 use journal::Journal;
 use rumqttc::mqttbytes::{self, v4};
@@ -31,6 +31,7 @@ pub struct Stand {
     pub addresses: Addresses,
     pub publisher: Publisher,
     pub reloader: Reloader,
+    pub reviewer: Reviewer,
     pub journal: Journal,
     pub dead: Journal,
     pub stop: CancellationToken,
@@ -87,12 +88,12 @@ impl Gatekeeper for Keys {
         &'a self,
         user: &'a str,
         password: &'a [u8],
-    ) -> BoxFuture<'a, Result<Entry, Denied>> {
+    ) -> BoxFuture<'a, Result<Admission, Denied>> {
         let entry = self.0.get(user).filter(|_| password == KEY.as_bytes()).cloned();
         Box::pin(async move {
             match entry {
                 _ if user == "broken-book" => Err(Denied::Unavailable),
-                Some(entry) => Ok(entry),
+                Some(entry) => Ok(entry.into()),
                 None => Err(Denied::WrongKey),
             }
         })
@@ -155,12 +156,14 @@ fn stand_in(
     };
     let stop = CancellationToken::new();
     let (addresses, publisher, reloader) = (door.addresses(), door.publisher(), door.reloader());
+    let reviewer = door.reviewer();
     let mut running = JoinSet::new();
     running.spawn(door.run(stop.clone()));
     Stand {
         addresses,
         publisher,
         reloader,
+        reviewer,
         journal,
         dead,
         stop,

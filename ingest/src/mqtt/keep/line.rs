@@ -1,6 +1,7 @@
 //! A session's line to the log. A session that ends with its connection has none, and costs nothing here.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::Timestamp;
 use journal::Position;
@@ -11,10 +12,11 @@ use super::SessionLog;
 use super::change::{Change, LetterNo, Options, SessionNo};
 
 /// See the module.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(in crate::mqtt) struct Line {
     log: SessionLog,
     session: SessionNo,
+    ended: AtomicBool,
 }
 
 impl Line {
@@ -23,12 +25,12 @@ impl Line {
         let session = log.new_session();
         let (key, next_letter) = (key.into(), LetterNo(0));
         log.note(&Change::Opened { session, key, expiry_s, next_letter });
-        Self { log: log.clone(), session }
+        Self::again(log, session)
     }
 
     /// The line of a session that the log remembers.
     pub(in crate::mqtt) fn again(log: &SessionLog, session: SessionNo) -> Self {
-        Self { log: log.clone(), session }
+        Self { log: log.clone(), session, ended: AtomicBool::new(false) }
     }
 
     /// The session's number.
@@ -49,7 +51,9 @@ impl Line {
 
     /// It is over.
     pub(in crate::mqtt) fn ended(&self) {
-        self.log.note(&Change::Ended { session: self.session });
+        if !self.ended.swap(true, Ordering::Relaxed) {
+            self.log.note(&Change::Ended { session: self.session });
+        }
     }
 
     /// A subscription was made or changed.
