@@ -48,5 +48,5 @@ pub use gatekeeper::{Admission, BadGrant, Credential, Denied, Entry, Gatekeeper,
 pub use gatekeeper::{Provable, Review, Verb};
 pub use keep::{SessionLog, SessionLogError};
 pub use tls::TlsError;
-pub use websocket::websocket_accept;
 pub(crate) use topic::{covers, is_filter};
+pub use websocket::websocket_accept;
