@@ -50,6 +50,8 @@ pub(super) enum NoSession {
     ShuttingDown,
     /// As many sessions as we remember are there.
     TooMany,
+    /// The disk is full or far behind: nothing more can be remembered.
+    StorageBusy,
 }
 
 /// What a new connection is given.
@@ -137,6 +139,9 @@ impl Broker {
         let mut sessions = self.lock_sessions();
         if sessions.closing {
             return Err(NoSession::ShuttingDown);
+        }
+        if expiry_s != 0 && self.log.as_ref().is_some_and(SessionLog::is_behind) {
+            return Err(NoSession::StorageBusy);
         }
         let old = sessions.by_key.get(key).cloned();
         let older = old.as_ref().and_then(|old| self.take_over(old));

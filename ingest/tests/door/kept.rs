@@ -1,7 +1,7 @@
 //! The power goes at a moment we choose, and what was promised stands: nothing acknowledged is lost to a client that is
 //! away, and nothing with QoS 2 comes twice.
 
-use ingest::mqtt::{Config, Keep};
+use ingest::mqtt::{Config, Keep, QueuePolicy};
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4;
 use rumqttc::v5::mqttbytes::v5;
@@ -384,4 +384,42 @@ async fn what_nobody_has_to_remember_is_not_written() {
     let log = stand.sessions.as_ref().unwrap();
     log.settle().await.unwrap();
     assert_eq!(log.journal().durable_end(), 0);
+}
+
+#[tokio::test]
+async fn what_gave_way_in_a_queue_does_not_come_back_after_the_cut() {
+    let queue_policy = QueuePolicy::DropOldest;
+    let stand = remembering(Config { queue_messages_max: 3, queue_policy, ..config() });
+    let (mut board, _) = lasting(&stand, "board").await;
+    subscribe(&mut board, "t/#", QoS::AtLeastOnce).await;
+    drop(board);
+    let mut talker = stand.v4("all").await;
+    for id in 1..=5 {
+        talker.publish4("t/a", id, &id.to_string()).await;
+        assert_eq!(talker.puback4().await, id);
+    }
+    stand.sessions.as_ref().unwrap().settle().await.unwrap();
+    let stand = stand.cut(1);
+    let (mut board, _) = lasting(&stand, "board").await;
+    assert_eq!(take(&mut board, 3).await, ["3", "4", "5"]);
+    board.nothing_before_ping4().await;
+}
+
+#[tokio::test]
+async fn a_session_that_missed_something_is_not_resumed_after_the_cut_either() {
+    let queue_policy = QueuePolicy::Disconnect;
+    let stand = remembering(Config { queue_messages_max: 3, queue_policy, ..config() });
+    let (mut board, _) = lasting(&stand, "board").await;
+    subscribe(&mut board, "t/#", QoS::AtLeastOnce).await;
+    drop(board);
+    let mut talker = stand.v4("all").await;
+    for id in 1..=5 {
+        talker.publish4("t/a", id, &id.to_string()).await;
+        assert_eq!(talker.puback4().await, id);
+    }
+    stand.sessions.as_ref().unwrap().settle().await.unwrap();
+    let stand = stand.cut(1);
+    let (mut board, present) = lasting(&stand, "board").await;
+    assert!(!present);
+    board.nothing_before_ping4().await;
 }

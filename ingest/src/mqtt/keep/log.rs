@@ -34,6 +34,10 @@ const READ_BYTES: usize = 1 << 20;
 /// topic it stays below a record's 2 MiB.
 const ADDRESSES_BYTES_MAX: usize = 512 << 10;
 
+/// Changes that may wait for the disk before no lasting session is served anew. What publishers wait for is bounded by
+/// their own limits; what clients do that come and go on a full disk is not. At some 100 bytes each, 25 MiB.
+const WAITING_MAX: u64 = 262_144;
+
 /// Where the log's limits lie.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -218,6 +222,13 @@ impl SessionLog {
         let mut pending = shared.pending();
         shared.hand_over(&mut pending);
         pending.end
+    }
+
+    /// Does so much wait for the disk that it should not become more?
+    pub(in crate::mqtt) fn is_behind(&self) -> bool {
+        let shared = &self.inner.shared;
+        let end = shared.pending().end;
+        WAITING_MAX < end.saturating_sub(shared.journal.durable_end())
     }
 
     /// Is everything below this position on disk?
