@@ -68,6 +68,11 @@ impl Flights {
         self.sent = 0;
     }
 
+    /// How many of them this connection has been sent.
+    pub(super) const fn sent(&self) -> usize {
+        self.sent
+    }
+
     /// Has this connection been sent all of them?
     pub(super) fn all_sent(&self) -> bool {
         self.sent == self.all.len()

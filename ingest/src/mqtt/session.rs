@@ -481,7 +481,8 @@ impl State {
         to: &mut BytesMut,
     ) {
         let peer = &*me.peer;
-        while to.len() < room.write_bytes_max {
+        // A client that came back may take less than it took before.
+        while to.len() < room.write_bytes_max && self.flights.sent() < room.receive_max {
             let Some(flight) = self.flights.next() else { return };
             if let Some(line) = line
                 && flight.gate != 0
