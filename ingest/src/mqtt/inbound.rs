@@ -78,14 +78,16 @@ pub(super) struct Group {
     puback_count: usize,
 }
 
+type Waiting<T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send>>;
+
 struct Committing {
-    commit: Pin<Box<dyn Future<Output = Result<Proof, JournalError>> + Send>>,
+    commit: Waiting<Proof>,
     group: Group,
 }
 
 /// A group whose readings are on disk, and what it brought to others perhaps not.
 struct Keeping {
-    kept: Option<Pin<Box<dyn Future<Output = Result<Durable, JournalError>> + Send>>>,
+    kept: Option<Waiting<Durable>>,
     group: Group,
     proof: Proof,
 }
