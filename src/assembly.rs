@@ -246,7 +246,8 @@ impl Parts {
         running.clockwork(self.clock.clone(), config, setting.metrics.clone());
         running.accounts(self.intake.clone(), tally.clone());
         running.deliver(self.alerting.clone(), self.channels);
-        let mut pages = portal(setting, &self.store, &self.alerting, (&self.analyzer, &self.rules), live);
+        let mut pages =
+            portal(setting, &self.store, &self.alerting, (&self.analyzer, &self.rules), live);
         pages.beside.extend(front::addresses(door.attacher(), self.store.registry.clone()));
         running.portal(listener, pages);
         running.book(Book {

@@ -90,7 +90,9 @@ impl Book {
         self.looks = self.looks.wrapping_add(1);
         let version = self.store.registry.version().await?;
         let first = self.looks == 1;
-        if first || version != self.seen || self.next_end.is_some_and(|end| end <= SystemClock.now())
+        if first
+            || version != self.seen
+            || self.next_end.is_some_and(|end| end <= SystemClock.now())
         {
             self.review().await;
         }

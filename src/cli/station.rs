@@ -119,7 +119,10 @@ impl Station {
             }
             Act::Enable { code } => {
                 let changed = registry.enable_station(&parse(&code)?, true).await?;
-                eprintln!("{code} {}", if changed { "may come in" } else { "could come in before" });
+                eprintln!(
+                    "{code} {}",
+                    if changed { "may come in" } else { "could come in before" }
+                );
                 Ok(())
             }
             Act::ClaimCode(claim) => {

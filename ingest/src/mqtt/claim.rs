@@ -112,7 +112,7 @@ impl Counter<'_> {
             Packet::Publish(publish) => {
                 let answer = self.publish(publish.topic, shared).await?;
                 if publish.qos == 1 {
-                    let (kind, version) = (Answering::PubAck, self.claimant.version);
+                    let (kind, version) = (Answering::Ack, self.claimant.version);
                     wire::answer(&mut socket.write, version, kind, publish.id, answer.said);
                 }
                 if let Some(key) = answer.key {

@@ -229,10 +229,10 @@ async fn admit(
     connections.spawn(async move {
         // An acknowledgement is 4 bytes, and a station waits for it.
         stream.set_nodelay(true).ok();
-        let may_be_nameless =
-            certificates.is_none() && address.ip().is_loopback() && !shared.config.anonymous.is_empty();
-        let caller =
-            Caller { address, may_be_nameless, certificate: None, certificates, place };
+        let may_be_nameless = certificates.is_none()
+            && address.ip().is_loopback()
+            && !shared.config.anonymous.is_empty();
+        let caller = Caller { address, may_be_nameless, certificate: None, certificates, place };
         match &caller.certificates {
             None => login::serve(stream, caller, shared, &stop).await,
             Some(_) => serve_tls(stream, caller, shared, &stop).await,

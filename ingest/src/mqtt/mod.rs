@@ -44,5 +44,5 @@ pub use door::{Addresses, Attacher, Door, DoorError, Keep, NoRoom, Publisher, Re
 pub use gatekeeper::{Admission, BadGrant, Credential, Denied, Entry, Gatekeeper, Grant};
 pub use gatekeeper::{Provable, Review, Verb};
 pub use tls::TlsError;
-pub use websocket::websocket_accept;
 pub(crate) use topic::{covers, is_filter};
+pub use websocket::websocket_accept;
