@@ -29,6 +29,7 @@ use crate::running::Running;
 use crate::settings::{Channel, Config};
 use crate::snapshot;
 use crate::store::{Store, StoreError};
+use crate::threads::DoorThreads;
 
 /// Live readings that a slow watcher may be behind: ten seconds of 2,000 stations' six values every 10 s.
 const LIVE_MAX: usize = 16_384;
@@ -113,16 +114,20 @@ pub async fn run(
     stop: CancellationToken,
     ready: impl FnOnce(Addresses, &Store),
 ) -> Result<(), Fatal> {
-    let store = Store::open(&setting.config).await?;
+    let store = Store::open(&setting.config, setting.clock.clone()).await?;
     let parts = Parts::open(&setting, store.clone()).await?;
-    let door = parts.door(&setting.config)?;
+    let threads = DoorThreads::start()?;
+    let door = {
+        let _here = threads.enter();
+        parts.door(&setting.config)?
+    };
     let http = setting.config.http_listen;
     let listener =
         TcpListener::bind(http).await.map_err(|source| Fatal::Listen { address: http, source })?;
     let served = listener.local_addr().map_err(|source| Fatal::Listen { address: http, source })?;
     let at = door.addresses();
     let addresses = Addresses { mqtt: at.plain, mqtt_tls: at.tls, http: served };
-    let running = parts.start(&setting, door, listener).await?;
+    let running = parts.start(&setting, (door, threads), listener).await?;
     ready(addresses, &store);
     running.until(stop).await
 }
@@ -180,7 +185,8 @@ impl Parts {
 
     fn door(&self, config: &Config) -> Result<Door, Fatal> {
         let gatekeeper = Arc::new(self.store.registry.clone());
-        Ok(Door::bind(config.mqtt.clone(), self.intake.clone(), gatekeeper)?)
+        let (intake, sessions) = (self.intake.clone(), self.store.sessions.clone());
+        Ok(Door::bind_remembering(config.mqtt.clone(), intake, gatekeeper, sessions)?)
     }
 
     fn upstreams(&self, setting: &Setting) -> Result<Vec<Upstream>, Fatal> {
@@ -193,7 +199,7 @@ impl Parts {
     async fn start(
         self,
         setting: &Setting,
-        door: Door,
+        (door, threads): (Door, DoorThreads),
         listener: TcpListener,
     ) -> Result<Running, Fatal> {
         let outlet = Outlet::new(door.publisher());
@@ -266,7 +272,7 @@ impl Parts {
             next_end: None,
         });
         running.upstreams(upstreams);
-        running.door(door);
+        running.door(door, threads)?;
         Ok(running)
     }
 }
@@ -281,6 +287,7 @@ fn portal(
     let (analyzer, rules) = (analyzer.clone(), rules.clone());
     let metrics = setting.metrics.clone();
     let (journal, ledger) = (store.journal.clone(), store.ledger.clone());
+    let sessions = store.sessions.journal().clone();
     Portal {
         history: store.history.clone(),
         registry: store.registry.clone(),
@@ -293,7 +300,9 @@ fn portal(
         clock: setting.clock.clone(),
         wall: Arc::new(SystemClock),
         metrics: Arc::new(move || metrics.render()),
-        ready: Arc::new(move || readiness(&[("journal", &journal), ("ledger", &ledger)])),
+        ready: Arc::new(move || {
+            readiness(&[("journal", &journal), ("ledger", &ledger), ("sessions", &sessions)])
+        }),
         live,
         demo: setting.demo,
         public_url: setting.config.public_url.clone(),

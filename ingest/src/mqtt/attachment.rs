@@ -54,6 +54,8 @@ pub(super) struct Attachment {
     mail: AtomicBool,
     kick: AtomicU8,
     will: Mutex<Option<Will>>,
+    /// The log knows the will.
+    will_kept: AtomicBool,
     settled: AtomicBool,
     settling: Notify,
 }
@@ -66,6 +68,7 @@ impl Attachment {
             mail: AtomicBool::new(false),
             kick: AtomicU8::new(0),
             will: Mutex::new(will),
+            will_kept: AtomicBool::new(false),
             settled: AtomicBool::new(false),
             settling: Notify::new(),
         }
@@ -125,6 +128,19 @@ impl Attachment {
             3 => Some(Kick::Revoked),
             _ => Some(Kick::Overflowed),
         }
+    }
+
+    /// Has `keep` look at the will, if there is one, and say whether the log knows it now.
+    pub(super) fn keep_will(&self, keep: impl FnOnce(&Will) -> bool) {
+        let will = self.will.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(will) = &*will {
+            self.will_kept.store(keep(will), Ordering::Release);
+        }
+    }
+
+    /// Does the log know the will? Only the first who asks hears yes, and has to tell the log what becomes of it.
+    pub(super) fn take_will_kept(&self) -> bool {
+        self.will_kept.swap(false, Ordering::AcqRel)
     }
 
     /// The will, which whoever takes it publishes: once, or never after a goodbye.

@@ -19,8 +19,9 @@ use super::attachment::Attachment;
 use super::counters;
 use super::door::Shared;
 use super::end::End;
-use super::inbound::{Group, Inbound, Why, answer};
+use super::inbound::{Echo, Group, Inbound, Why, answer};
 use super::peer::Peer;
+use super::posting::Origin;
 use super::session::{Room, Session};
 use super::socket::Socket;
 use super::wire::{self, Version};
@@ -87,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             timeout(self.shared.config.end_deadline, self.finish_commits()).await.ok();
         }
         for id in self.inbound.unsettled() {
-            self.session.released(id);
+            self.session.unheard(id);
         }
         self.attachment.settle();
     }
@@ -151,19 +152,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut any = false;
         while let Poll::Ready(proven) = self.inbound.poll_proven(cx) {
             let (group, proof) = proven.map_err(End::Storage)?;
+            self.hand_out(group, proof);
+            any = true;
+        }
+        while let Poll::Ready(kept) = self.inbound.poll_kept(cx) {
+            let (group, proof) = kept.map_err(End::Storage)?;
             self.answer_group(&group, &proof);
             any = true;
         }
         Ok(any)
     }
 
+    /// Gives what is on disk to subscribers, and answers for it, unless somebody who is kept on disk has to get it: then
+    /// the answer waits for that too.
+    fn hand_out(&mut self, mut group: Group, proof: Proof) {
+        for Echo { message, retain, id } in std::mem::take(&mut group.echoes) {
+            let origin = Origin::Client(&self.session, id);
+            group.wait_for(self.shared.broker.hand_out(&message, retain, origin));
+        }
+        let kept = group.kept().zip(self.shared.broker.log.as_ref());
+        if kept.is_none() && self.inbound.is_first() {
+            return self.answer_group(&group, &proof);
+        }
+        let kept = kept.map(|(position, log)| log.reach(position));
+        self.inbound.keep(group, proof, kept);
+    }
+
     fn answer_group(&mut self, group: &Group, proof: &Proof) {
         for ack in &group.acks {
             answer(&mut self.socket.write, self.room.version, ack, self.why, proof);
         }
-        for (message, retain) in &group.echoes {
-            self.shared.broker.hand_out(message, *retain, Some(&self.session));
-        }
+        self.socket.write.extend_from_slice(&group.said);
+        self.inbound.answered(group);
     }
 
     /// Fetches what waits for the client and writes, until nothing waits or the client takes no more.
@@ -271,9 +291,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if self.inbound.is_idle() {
                 return;
             }
-            match poll_fn(|cx| self.inbound.poll_proven(cx)).await {
-                Ok((group, proof)) => self.answer_group(&group, &proof),
-                Err(_) => return,
+            let moved = poll_fn(|cx| match self.answer_proven(cx) {
+                Ok(false) => Poll::Pending,
+                moved => Poll::Ready(moved),
+            });
+            if moved.await.is_err() {
+                return;
             }
         }
     }

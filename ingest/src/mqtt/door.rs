@@ -21,11 +21,13 @@ use super::broker::Broker;
 use super::config::Config;
 use super::counters;
 use super::gatekeeper::{Denied, Gatekeeper};
+use super::keep::SessionLog;
 use super::live::Live;
 use super::login;
 use super::message::Published;
 use super::meter::Debts;
 use super::places::{Place, Places};
+use super::posting::Origin;
 use super::recognise::Caller;
 use super::tls::{Certificates, ClientCertificate, TlsError};
 use super::topic;
@@ -98,6 +100,28 @@ impl Door {
         intake: Intake,
         gatekeeper: Arc<dyn Gatekeeper>,
     ) -> Result<Self, DoorError> {
+        Self::bind_with(config, intake, gatekeeper, None)
+    }
+
+    /// The same with sessions, retained messages and wills kept on disk.
+    ///
+    /// # Errors
+    /// As [`Door::bind`].
+    pub fn bind_remembering(
+        config: Config,
+        intake: Intake,
+        gatekeeper: Arc<dyn Gatekeeper>,
+        sessions: SessionLog,
+    ) -> Result<Self, DoorError> {
+        Self::bind_with(config, intake, gatekeeper, Some(sessions))
+    }
+
+    fn bind_with(
+        config: Config,
+        intake: Intake,
+        gatekeeper: Arc<dyn Gatekeeper>,
+        sessions: Option<SessionLog>,
+    ) -> Result<Self, DoorError> {
         let plain = listen(config.listen)?;
         let tls = match &config.tls {
             Some(tls) => {
@@ -111,7 +135,7 @@ impl Door {
             tls: tls.as_ref().map(|(tls, _)| address(tls, config.listen)).transpose()?,
         };
         let config = Arc::new(config);
-        let broker = Arc::new(Broker::new(Arc::clone(&config)));
+        let broker = Arc::new(Broker::new(Arc::clone(&config), sessions));
         let (live, debts) = (Arc::default(), Arc::default());
         let shared = Arc::new(Shared { config, broker, intake, gatekeeper, live, debts });
         let (to_door, guests) = mpsc::channel(GUESTS_MAX);
@@ -153,6 +177,10 @@ impl Door {
     /// acknowledged, every MQTT 5 client is told (0x8B), and within twice the end deadline every connection is closed.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut connections = JoinSet::new();
+        let mut chores = JoinSet::new();
+        if let Some(log) = self.shared.broker.log.clone() {
+            chores.spawn(log.wake_waiting());
+        }
         self.accept_until(&stop, &mut connections).await;
         let Self { shared, plain, tls, guests, .. } = self;
         drop((plain, tls, guests));
@@ -164,6 +192,10 @@ impl Door {
             tracing::warn!("connections did not end in time");
         }
         connections.shutdown().await;
+        if let Some(log) = &shared.broker.log {
+            settle(log, shared.config.end_deadline).await;
+        }
+        chores.shutdown().await;
     }
 
     async fn accept_until(&mut self, stop: &CancellationToken, connections: &mut JoinSet<()>) {
@@ -248,6 +280,16 @@ fn place(places: &Arc<Places>, address: SocketAddr) -> Option<Place> {
             tracing::warn!(%address, outcome = no_place.as_str(), "turned away");
             None
         }
+    }
+}
+
+/// What was noted of the last connections is made durable. On a full disk it is not waited for: it would only be
+/// said again.
+async fn settle(log: &SessionLog, deadline: Duration) {
+    match timeout(deadline, log.settle()).await {
+        Ok(Ok(())) => (),
+        Ok(Err(error)) => tracing::error!(%error, "session log did not settle"),
+        Err(_) => tracing::warn!("session log did not settle in time"),
     }
 }
 
@@ -387,7 +429,7 @@ impl Publisher {
         let retain = keep == Keep::Retained;
         let properties = &[];
         let published = Published { topic, payload, properties, expiry_s: None, qos: 1, retain };
-        self.broker.publish(published, None);
+        self.broker.publish(published, Origin::Engine);
     }
 }
 

@@ -292,6 +292,7 @@ fn no_session(no: NoSession, version: Version) -> TurnedAway {
     let (outcome, refused) = match no {
         NoSession::ShuttingDown => ("shutting_down", Refused::Unavailable),
         NoSession::TooMany => ("too_many_sessions", Refused::Busy),
+        NoSession::StorageBusy => ("storage_busy", Refused::Unavailable),
     };
     TurnedAway { outcome, answer: Some((version, refused, "try again later")) }
 }

@@ -26,6 +26,8 @@ mod inbound; // between a publish and its acknowledgement
 mod end; // why a connection ends
 mod socket; // a stream and its two buffers
 mod broker; // what all connections share
+mod posting; // the part of a publish that is kept on disk
+mod restore; // what the log remembers, put back
 mod routes; // who gets what
 mod share; // one of a group
 mod session; // what is remembered of a client
@@ -34,6 +36,7 @@ mod aliases; // numbers for topics
 mod attachment; // the string between a session and its connection
 mod message; // what is passed on
 mod retained; // what is kept for those who come later
+mod keep; // what is remembered of clients, on disk
 mod tree; // who subscribed to what
 mod topic; // names and filters
 mod counters; // what is counted
@@ -43,6 +46,7 @@ pub use config::{Config, QueuePolicy, Rate, TlsConfig};
 pub use door::{Addresses, Attacher, Door, DoorError, Keep, NoRoom, Publisher, Reloader, Reviewer};
 pub use gatekeeper::{Admission, BadGrant, Credential, Denied, Entry, Gatekeeper, Grant};
 pub use gatekeeper::{Provable, Review, Verb};
+pub use keep::{SessionLog, SessionLogError};
 pub use tls::TlsError;
 pub(crate) use topic::{covers, is_filter};
 pub use websocket::websocket_accept;

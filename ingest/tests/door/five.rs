@@ -466,8 +466,7 @@ impl ingest::mqtt::Gatekeeper for Shrinking {
         let before = self.0.swap(false, std::sync::atomic::Ordering::Relaxed);
         let filter = if before { "latest/#" } else { "latest/mine/#" };
         let grants = vec![Grant::new(filter, Verb::Read).unwrap()];
-        let entry = Entry::Guest { name: user.to_owned(), grants };
-        Box::pin(async move { Ok(entry.into()) })
+        Box::pin(async move { Ok(Entry::Guest { name: user.to_owned(), grants }.into()) })
     }
 }
 
