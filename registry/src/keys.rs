@@ -150,8 +150,9 @@ impl Registry {
         // A station has two keys at most; one with fewer is compared as often, with what no hash is.
         kept.resize_with(2, || "-".repeat(64));
         let said = secret::hex(&secret::hash(key));
-        let right =
-            kept.iter().fold(false, |any, hash| any | secret::same(said.as_bytes(), hash.as_bytes()));
+        let right = kept
+            .iter()
+            .fold(false, |any, hash| any | secret::same(said.as_bytes(), hash.as_bytes()));
         let login = match station {
             None => Login::UnknownStation,
             Some(_) if !right => Login::WrongKey,

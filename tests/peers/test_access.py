@@ -355,7 +355,8 @@ class Scram:
 
     def properties(self, data):
         body = b"\x15" + text(self.method) + b"\x16" + text(data)
-        return bytes([len(body)]) + body
+        # A variable byte integer, as a packet's own length.
+        return packet(0, body)[1:]
 
     def auth(self, code, data):
         self.raw.sendall(packet(0xF0, bytes([code]) + self.properties(data)))

@@ -64,8 +64,7 @@ impl Access {
             }
             (0x18, Proving::Asked(asked, found)) => {
                 let verifiers = found.keys.iter().map(|(_, verifier)| verifier);
-                let (place, last) =
-                    asked.check(&auth.data, verifiers).map_err(|_| not_proved())?;
+                let (place, last) = asked.check(&auth.data, verifiers).map_err(|_| not_proved())?;
                 self.presence.renew(found.keys[place].0.clone());
                 wire::auth(to, 0x00, scram::METHOD, &last);
                 counters::authenticated("proved");

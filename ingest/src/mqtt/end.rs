@@ -73,10 +73,14 @@ impl End {
             Self::Bad(bad) => bad.to_string(),
             Self::Silent => "silent for one and a half times the keep-alive".to_owned(),
             Self::Kicked(Kick::TakenOver) => "the same client id connected again".to_owned(),
-            Self::OverRate => "above the rate of publishes for too long; send more slowly".to_owned(),
+            Self::OverRate => {
+                "above the rate of publishes for too long; send more slowly".to_owned()
+            }
             Self::NotProved => "the proof of the new key is wrong".to_owned(),
             Self::Kicked(Kick::Revoked) => "what let this client in was revoked".to_owned(),
-            Self::Kicked(Kick::Overflowed) => "more messages waited than may; the session begins anew".to_owned(),
+            Self::Kicked(Kick::Overflowed) => {
+                "more messages waited than may; the session begins anew".to_owned()
+            }
             Self::Kicked(Kick::ShuttingDown) => "the server stops; connect again".to_owned(),
             Self::Storage(_) => "the server cannot write to its disk".to_owned(),
             Self::Broken(error) => error.to_string(),

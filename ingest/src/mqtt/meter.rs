@@ -52,9 +52,7 @@ pub(super) struct Debts(Mutex<HashMap<Box<str>, Budget>>);
 
 impl Costs {
     fn of(rate: Rate) -> Self {
-        let each = |per_s: u64| {
-            SECOND / i64::try_from(per_s).unwrap_or(i64::MAX).max(1)
-        };
+        let each = |per_s: u64| SECOND / i64::try_from(per_s).unwrap_or(i64::MAX).max(1);
         let full = i64::try_from(rate.burst.as_millis()).unwrap_or(i64::MAX);
         Self {
             message: each(rate.messages_per_s),
@@ -91,9 +89,8 @@ impl Meter {
     pub(super) fn new(rate: Option<Rate>, key: &str, debts: &Arc<Debts>, now: Instant) -> Self {
         let costs = rate.map(Costs::of);
         let nothing = Budget { messages: 1, bytes: 1, at: now };
-        let budget = costs.map_or(nothing, |costs| {
-            debts.take(key).unwrap_or(Budget::full(costs, now))
-        });
+        let budget =
+            costs.map_or(nothing, |costs| debts.take(key).unwrap_or(Budget::full(costs, now)));
         Self { costs, budget, slow_since: None, debts: Arc::clone(debts), key: key.into() }
     }
 

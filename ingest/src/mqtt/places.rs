@@ -91,11 +91,7 @@ impl Places {
     }
 
     /// Takes a place for a connection from this address, which begins to shake hands.
-    pub(super) fn take(
-        self: &Arc<Self>,
-        address: IpAddr,
-        now: Instant,
-    ) -> Result<Place, NoPlace> {
+    pub(super) fn take(self: &Arc<Self>, address: IpAddr, now: Instant) -> Result<Place, NoPlace> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if self.all_max <= taken.all {
             return Err(NoPlace::TooMany);

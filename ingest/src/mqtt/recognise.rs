@@ -71,12 +71,7 @@ where
     Err(refuse(hello, outcome, refused, why))
 }
 
-fn refuse(
-    hello: &Hello,
-    outcome: &'static str,
-    refused: Refused,
-    why: &'static str,
-) -> TurnedAway {
+fn refuse(hello: &Hello, outcome: &'static str, refused: Refused, why: &'static str) -> TurnedAway {
     TurnedAway { outcome, answer: Some((hello.version, refused, why)) }
 }
 

@@ -84,11 +84,8 @@ impl Challenge {
     ) -> Result<(usize, String), NotProved> {
         let text = std::str::from_utf8(message).map_err(|_| NotProved)?;
         let (without_proof, proof) = text.rsplit_once(",p=").ok_or(NotProved)?;
-        let proof: [u8; 32] = STANDARD
-            .decode(proof)
-            .ok()
-            .and_then(|proof| proof.try_into().ok())
-            .ok_or(NotProved)?;
+        let proof: [u8; 32] =
+            STANDARD.decode(proof).ok().and_then(|proof| proof.try_into().ok()).ok_or(NotProved)?;
         let mut fields = without_proof.split(',');
         let binding = fields.next().and_then(|field| field.strip_prefix("c=")).ok_or(NotProved)?;
         let nonce = fields.next().and_then(|field| field.strip_prefix("r=")).ok_or(NotProved)?;
@@ -167,7 +164,8 @@ mod tests {
     #[test]
     fn of_two_keys_the_one_that_fits_is_found() {
         let other = Verifier::new("rubber", pencil().salt);
-        let (place, _) = challenge().check(FINAL.as_bytes(), [other.clone(), pencil()].iter()).unwrap();
+        let (place, _) =
+            challenge().check(FINAL.as_bytes(), [other.clone(), pencil()].iter()).unwrap();
         assert_eq!(place, 1);
         assert_eq!(challenge().check(FINAL.as_bytes(), [other].iter()), Err(NotProved));
         assert_eq!(challenge().check(FINAL.as_bytes(), [].iter()), Err(NotProved));
@@ -184,7 +182,11 @@ mod tests {
             &FINAL.replace("VQ=", ""),
             &FINAL.replace("c=biws,", ""),
         ] {
-            assert_eq!(challenge().check(bad.as_bytes(), [pencil()].iter()), Err(NotProved), "{bad}");
+            assert_eq!(
+                challenge().check(bad.as_bytes(), [pencil()].iter()),
+                Err(NotProved),
+                "{bad}"
+            );
         }
     }
 

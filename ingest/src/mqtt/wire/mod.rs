@@ -16,7 +16,9 @@ pub(super) use encode::{Answering, Extra, Outgoing, Refused, Welcome, publish_by
 pub(super) use encode::{answer, auth, connack, disconnect, pingresp, publish, suback, unsuback};
 pub(super) use frame::peek;
 pub(super) use hello::{BadHello, Hello, Will, hello};
-pub(super) use packet::{Answer, Auth, Filter, Options, Packet, Publish, RetainHandling, Subscribe, read};
+pub(super) use packet::{
+    Answer, Auth, Filter, Options, Packet, Publish, RetainHandling, Subscribe, read,
+};
 
 /// The protocol level that a client chose.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
