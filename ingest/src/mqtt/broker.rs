@@ -73,11 +73,11 @@ impl Broker {
             subscriptions: AtomicUsize::new(0),
             retained: RwLock::new(retained),
             waiting_wills: AtomicUsize::new(0),
-            log: log.clone(),
+            log,
             config,
             counters: Counters::new(),
         };
-        if let Some(log) = &log {
+        if let Some(log) = &broker.log {
             broker.restore(log);
         }
         broker

@@ -83,9 +83,12 @@ struct Committing {
     group: Group,
 }
 
+/// Waits for a position of the session log.
+type Reaching = Pin<Box<dyn Future<Output = Result<Durable, JournalError>> + Send>>;
+
 /// A group whose readings are on disk, and what it brought to others perhaps not.
 struct Keeping {
-    kept: Option<Pin<Box<dyn Future<Output = Result<Durable, JournalError>> + Send>>>,
+    kept: Option<Reaching>,
     group: Group,
     proof: Proof,
 }
@@ -182,7 +185,7 @@ impl Inbound {
         proof: Proof,
         kept: Option<impl Future<Output = Result<Durable, JournalError>> + Send + 'static>,
     ) {
-        let kept = kept.map(|kept| Box::pin(kept) as Pin<Box<_>>);
+        let kept = kept.map(|kept| Box::pin(kept) as Reaching);
         self.keeping.push_back(Keeping { kept, group, proof });
     }
 

@@ -8,7 +8,7 @@ use journal::Position;
 
 use super::broker::Broker;
 use super::counters::dropped;
-use super::keep::{Addressed, Change, LetterNo, Published, Retain, SessionLog, SessionNo};
+use super::keep::{Addressed, Change, Line, Published, Retain, SessionLog, SessionNo};
 use super::message::{Letter, Message};
 use super::session::Session;
 use super::share::Kept;
@@ -74,7 +74,7 @@ impl Broker {
             kept.into_iter().map(|kept| (kept.session, kept.addressed)).unzip();
         let write = |outcome| {
             let published = posted(log, message, outcome, arrival, to);
-            write(log, message.qos, Change::Published(published))
+            write(log, message.qos, &Change::Published(published))
         };
         // The log has retained messages in the order in which they replaced each other: so under their lock.
         let position = if retain {
@@ -127,7 +127,7 @@ impl Broker {
             return drop(share.deliver_again(&letter, left));
         };
         // A message of its own: the one it was may go from the log with its last letter.
-        let moved = left.line().map(|line| line.session()).zip(letter.no);
+        let moved = left.line().map(Line::session).zip(letter.no);
         let message = Arc::new(letter.message.copy());
         let letter = Letter { message: Arc::clone(&message), no: None, ..letter };
         match (share.deliver_again(&letter, left), moved) {
@@ -163,14 +163,14 @@ fn posted(
     let lives = !to.is_empty() || retain != Retain::Untouched;
     let message =
         lives.then(|| (log.new_message(), Arc::new(message.body(log.now(), Instant::now()))));
-    Published { message, retain, from, moved: None::<(SessionNo, LetterNo)>, to }
+    Published { message, retain, from, moved: None, to }
 }
 
 /// Nobody waits to hear of a message with QoS 0.
-fn write(log: &SessionLog, qos: u8, change: Change) -> Option<Position> {
+fn write(log: &SessionLog, qos: u8, change: &Change) -> Option<Position> {
     if qos == 0 {
-        log.note(&change);
+        log.note(change);
         return None;
     }
-    Some(log.write(&change))
+    Some(log.write(change))
 }
