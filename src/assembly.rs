@@ -254,7 +254,7 @@ impl Parts {
         running.deliver(self.alerting.clone(), self.channels);
         let mut pages =
             portal(setting, &self.store, &self.alerting, (&self.analyzer, &self.rules), live);
-        pages.beside.extend(front::addresses(door.attacher(), self.store.registry.clone()));
+        pages.beside.extend(front::addresses(door.attacher(), &self.store.registry));
         running.portal(listener, pages);
         running.book(Book {
             store: self.store.clone(),

@@ -25,7 +25,7 @@ const CLAIM_BYTES_MAX: usize = 1_024;
 const WRONG_CLAIM_WAITS: Duration = Duration::from_millis(250);
 
 /// The addresses of the front door.
-pub fn addresses(door: Attacher, registry: Registry) -> Vec<Beside> {
+pub fn addresses(door: Attacher, registry: &Registry) -> Vec<Beside> {
     let registry = Arc::new(registry.by("claim"));
     vec![
         Beside {
@@ -49,7 +49,7 @@ pub fn addresses(door: Attacher, registry: Registry) -> Vec<Beside> {
 fn websocket(door: &Attacher, mut request: Request) -> Response {
     let (accept, subprotocol) = match agree(request.headers()) {
         Ok(agreed) => agreed,
-        Err(refused) => return refused,
+        Err(refused) => return refuse(refused),
     };
     let Some(&Peer(address)) = request.extensions().get::<Peer>() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
@@ -70,29 +70,46 @@ fn websocket(door: &Attacher, mut request: Request) -> Response {
     response
 }
 
-/// What is agreed on: the proof that we read the key, and the subprotocol.
-fn agree(headers: &HeaderMap) -> Result<(HeaderValue, &'static str), Response> {
-    let says = |name, word: &str| words(headers, name).any(|it| it.eq_ignore_ascii_case(word));
-    let refused = |why: &str| {
-        let title = "this is not a WebSocket handshake for MQTT";
-        Problem::new(StatusCode::BAD_REQUEST, "bad-upgrade", title, why).into_response()
+/// What of a handshake is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    NoUpgrade,
+    Version,
+    NoKey,
+    Subprotocol,
+}
+
+fn refuse(refused: Refused) -> Response {
+    let (status, why) = match refused {
+        Refused::NoUpgrade => {
+            (StatusCode::BAD_REQUEST, "connect with a WebSocket client, subprotocol mqtt")
+        }
+        Refused::Version => (StatusCode::UPGRADE_REQUIRED, "the version of WebSocket is 13"),
+        Refused::NoKey => (StatusCode::BAD_REQUEST, "there is no Sec-WebSocket-Key"),
+        Refused::Subprotocol => (StatusCode::BAD_REQUEST, "the subprotocol is mqtt or mqttv3.1"),
     };
+    let title = "this is not a WebSocket handshake for MQTT";
+    let mut response = Problem::new(status, "bad-upgrade", title, why).into_response();
+    let version = HeaderValue::from_static("13");
+    response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, version);
+    response
+}
+
+/// What is agreed on: the proof that we read the key, and the subprotocol.
+fn agree(headers: &HeaderMap) -> Result<(HeaderValue, &'static str), Refused> {
+    let says = |name, word: &str| words(headers, name).any(|it| it.eq_ignore_ascii_case(word));
     if !says(header::CONNECTION, "upgrade") || !says(header::UPGRADE, "websocket") {
-        return Err(refused("connect with a WebSocket client, subprotocol mqtt"));
+        return Err(Refused::NoUpgrade);
     }
     if !says(header::SEC_WEBSOCKET_VERSION, "13") {
-        let mut refused = refused("the version of WebSocket is 13");
-        *refused.status_mut() = StatusCode::UPGRADE_REQUIRED;
-        let version = HeaderValue::from_static("13");
-        refused.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, version);
-        return Err(refused);
+        return Err(Refused::Version);
     }
     let key = headers.get(header::SEC_WEBSOCKET_KEY).and_then(|key| key.to_str().ok());
     let accept = key.map(websocket_accept).and_then(|accept| HeaderValue::from_str(&accept).ok());
-    let accept = accept.ok_or_else(|| refused("there is no Sec-WebSocket-Key"))?;
+    let accept = accept.ok_or(Refused::NoKey)?;
     let ours = |asked: &str| SUBPROTOCOLS.into_iter().find(|ours| *ours == asked);
     let subprotocol = words(headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(ours);
-    Ok((accept, subprotocol.ok_or_else(|| refused("the subprotocol is mqtt or mqttv3.1"))?))
+    Ok((accept, subprotocol.ok_or(Refused::Subprotocol)?))
 }
 
 /// The words of a header that is a list.
@@ -179,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_handshake_is_agreed_on_as_rfc_6455_shows_it() {
-        let (accept, subprotocol) = agree(&headers(&GOOD)).ok().unwrap();
+        let (accept, subprotocol) = agree(&headers(&GOOD)).unwrap();
         assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!(subprotocol, "mqttv3.1");
     }
@@ -189,9 +206,9 @@ mod tests {
         for missing in 0..GOOD.len() {
             let mut lines = GOOD.to_vec();
             let (name, _) = lines.remove(missing);
-            let status = agree(&headers(&lines)).err().unwrap().status();
+            let response = refuse(agree(&headers(&lines)).unwrap_err());
             let wanted = if name == "sec-websocket-version" { 426 } else { 400 };
-            assert_eq!(status, wanted, "{name}");
+            assert_eq!(response.status(), wanted, "{name}");
         }
     }
 

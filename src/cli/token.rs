@@ -109,5 +109,5 @@ fn row(token: &registry::Token, now: Timestamp) -> Row {
 /// A time span as people write it, above zero; a day has 24 hours.
 pub fn duration(text: &str) -> Result<Duration, Trouble> {
     let wrong = |wanted: &str| Trouble::Usage(format!("`{text}` is no such time; {wanted}"));
-    crate::settings::duration(text).map_err(|wanted| wrong(wanted))
+    crate::settings::duration(text).map_err(wrong)
 }

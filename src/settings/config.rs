@@ -135,12 +135,10 @@ impl Key<'_> {
         self.value().as_bool().ok_or_else(|| self.bad("write true or false"))
     }
 
-    pub(super) fn count_to<T: TryFrom<usize> + std::fmt::Display>(
-        &self,
-        most: T,
-    ) -> Result<T, SettingsError> {
+    pub(super) fn count_to(&self, most: u16) -> Result<u16, SettingsError> {
         let wanted = format!("write a whole number from 1 to {most}");
-        T::try_from(self.count()?).map_err(|_| self.bad(&wanted))
+        let count = u16::try_from(self.count()?).ok().filter(|&count| count <= most);
+        count.ok_or_else(|| self.bad(&wanted))
     }
 
     fn text(&self) -> &str {

@@ -137,6 +137,7 @@ fn grant(kept: &TokenGrant) -> Result<Grant, BadGrant> {
     Ok(if kept.denies { grant.denied() } else { grant })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "this is what `map_err` hands over")]
 fn unreadable(error: RegistryError) -> Denied {
     let error: &dyn std::error::Error = &error;
     tracing::error!(error, "the registry cannot be read");

@@ -58,22 +58,22 @@ pub(super) struct Place {
     pub(super) give_way: CancellationToken,
 }
 
-/// Why there is no place; the counter's label.
+/// Of what there are too many; the counter's label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoPlace {
-    TooMany,
-    TooManyFromAddress,
-    TooManyHandshakes,
-    TooManyHandshakesFromAddress,
+    All,
+    FromAddress,
+    Handshakes,
+    HandshakesFromAddress,
 }
 
 impl NoPlace {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
-            Self::TooMany => "too_many",
-            Self::TooManyFromAddress => "too_many_from_address",
-            Self::TooManyHandshakes => "too_many_handshakes",
-            Self::TooManyHandshakesFromAddress => "too_many_handshakes_from_address",
+            Self::All => "too_many",
+            Self::FromAddress => "too_many_from_address",
+            Self::Handshakes => "too_many_handshakes",
+            Self::HandshakesFromAddress => "too_many_handshakes_from_address",
         }
     }
 }
@@ -94,17 +94,17 @@ impl Places {
     pub(super) fn take(self: &Arc<Self>, address: IpAddr, now: Instant) -> Result<Place, NoPlace> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if self.all_max <= taken.all {
-            return Err(NoPlace::TooMany);
+            return Err(NoPlace::All);
         }
         let counts = taken.by_address.entry(address).or_default();
         let (all, shaking) = (counts.all, counts.shaking);
         let place = if self.per_address_max <= all {
-            Err(NoPlace::TooManyFromAddress)
+            Err(NoPlace::FromAddress)
         } else if self.shaking_per_address_max <= shaking {
             let room = taken.make_room(now, |other| other.address == address);
-            room.ok_or(NoPlace::TooManyHandshakesFromAddress)
+            room.ok_or(NoPlace::HandshakesFromAddress)
         } else if self.shaking_max <= taken.shaking.len() {
-            taken.make_room(now, |_| true).ok_or(NoPlace::TooManyHandshakes)
+            taken.make_room(now, |_| true).ok_or(NoPlace::Handshakes)
         } else {
             Ok(())
         };
@@ -198,9 +198,9 @@ mod tests {
         });
         let first = places.take(HERE, now).ok();
         let _second = places.take(HERE, now).ok();
-        assert_eq!(places.take(HERE, now).err(), Some(NoPlace::TooManyFromAddress));
+        assert_eq!(places.take(HERE, now).err(), Some(NoPlace::FromAddress));
         let third = places.take(THERE, now).ok();
-        assert_eq!(places.take(THERE, now).err(), Some(NoPlace::TooMany));
+        assert_eq!(places.take(THERE, now).err(), Some(NoPlace::All));
         drop(first);
         assert!(places.take(HERE, now).is_ok());
         drop(third);
@@ -219,9 +219,9 @@ mod tests {
         let first = places.take(HERE, start).ok().unwrap();
         let second = places.take(HERE, start).ok().unwrap();
         let refused = places.take(HERE, start).err();
-        assert_eq!(refused, Some(NoPlace::TooManyHandshakesFromAddress));
+        assert_eq!(refused, Some(NoPlace::HandshakesFromAddress));
         let there = places.take(THERE, start).ok().unwrap();
-        assert_eq!(places.take(THERE, start).err(), Some(NoPlace::TooManyHandshakes));
+        assert_eq!(places.take(THERE, start).err(), Some(NoPlace::Handshakes));
         let later = start + YOUNG;
         let _third = places.take(HERE, later).ok().unwrap();
         assert!(first.give_way.is_cancelled() && !second.give_way.is_cancelled());
