@@ -78,16 +78,17 @@ pub(super) struct Group {
     puback_count: usize,
 }
 
-type Waiting<T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send>>;
-
 struct Committing {
-    commit: Waiting<Proof>,
+    commit: Pin<Box<dyn Future<Output = Result<Proof, JournalError>> + Send>>,
     group: Group,
 }
 
+/// Waits for a position of the session log.
+type Reaching = Pin<Box<dyn Future<Output = Result<Durable, JournalError>> + Send>>;
+
 /// A group whose readings are on disk, and what it brought to others perhaps not.
 struct Keeping {
-    kept: Option<Waiting<Durable>>,
+    kept: Option<Reaching>,
     group: Group,
     proof: Proof,
 }
@@ -184,7 +185,7 @@ impl Inbound {
         proof: Proof,
         kept: Option<impl Future<Output = Result<Durable, JournalError>> + Send + 'static>,
     ) {
-        let kept = kept.map(|kept| Box::pin(kept) as Pin<Box<_>>);
+        let kept = kept.map(|kept| Box::pin(kept) as Reaching);
         self.keeping.push_back(Keeping { kept, group, proof });
     }
 

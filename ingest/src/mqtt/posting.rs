@@ -8,7 +8,7 @@ use journal::Position;
 
 use super::broker::Broker;
 use super::counters::dropped;
-use super::keep::{Addressed, Change, LetterNo, Line, Published, Retain, SessionLog, SessionNo};
+use super::keep::{Addressed, Change, Line, Published, Retain, SessionLog, SessionNo};
 use super::message::{Letter, Message};
 use super::session::Session;
 use super::share::Kept;
@@ -163,7 +163,7 @@ fn posted(
     let lives = !to.is_empty() || retain != Retain::Untouched;
     let message =
         lives.then(|| (log.new_message(), Arc::new(message.body(log.now(), Instant::now()))));
-    Published { message, retain, from, moved: None::<(SessionNo, LetterNo)>, to }
+    Published { message, retain, from, moved: None, to }
 }
 
 /// Nobody waits to hear of a message with QoS 0.

@@ -466,7 +466,8 @@ impl ingest::mqtt::Gatekeeper for Shrinking {
         let before = self.0.swap(false, std::sync::atomic::Ordering::Relaxed);
         let filter = if before { "latest/#" } else { "latest/mine/#" };
         let grants = vec![Grant::new(filter, Verb::Read).unwrap()];
-        Box::pin(async move { Ok(Entry::Guest { name: user.to_owned(), grants }.into()) })
+        let entry = Entry::Guest { name: user.to_owned(), grants };
+        Box::pin(async move { Ok(entry.into()) })
     }
 }
 

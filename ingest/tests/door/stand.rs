@@ -128,7 +128,7 @@ pub fn remembering(config: Config) -> Stand {
     stand_in(tempfile::tempdir().unwrap(), config, gatekeeper, clock, Memory::Kept)
 }
 
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Memory {
     Kept,
     Lost,
