@@ -10,6 +10,8 @@ mod recovery; // what a power cut left behind
 mod cursor; // how far a follower has come
 mod commit; // the one thread that writes
 mod journal; // the handle
+mod look; // reading beside the one who writes
 
 pub use error::JournalError;
 pub use journal::{Config, Durable, Journal, Position, State};
+pub use look::newest;

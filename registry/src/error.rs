@@ -25,6 +25,12 @@ pub enum Noun {
     User,
     /// A session of a user.
     Session,
+    /// A command to a station.
+    Command,
+    /// A station's configuration.
+    Config,
+    /// A dead letter.
+    Letter,
 }
 
 impl fmt::Display for Noun {
@@ -38,6 +44,9 @@ impl fmt::Display for Noun {
             Self::Duty => "duty",
             Self::User => "user",
             Self::Session => "session",
+            Self::Command => "command",
+            Self::Config => "configuration",
+            Self::Letter => "dead letter",
         })
     }
 }

@@ -51,6 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Destination::Readings => self.take(publish),
             Destination::Subscribers => {
                 self.shared.broker.publish(published(publish), Some(&self.session));
+                self.note(publish);
                 None
             }
             Destination::Foreign => Some((Fate::Wholly, self.refuse_foreign(publish))),
@@ -76,6 +77,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.inbound.gathering.echoes.push((Arc::new(message), *retain));
         }
         refused
+    }
+
+    /// What a station says beside its readings and that we act upon is on disk before it is acknowledged.
+    fn note(&mut self, publish: &Publish<'_>) {
+        if let Some(pass) = self.peer.pass() {
+            let batch = &mut self.inbound.gathering.batch;
+            self.shared.intake.note(pass, publish.topic, &publish.payload, batch);
+        }
     }
 
     fn refuse_foreign(&mut self, publish: &Publish<'_>) -> Refusal {
