@@ -8,7 +8,7 @@ use analytics::quality::Quality;
 use analytics::rules::Analyzer;
 use domain::{Clock, RuleError, Water};
 use ingest::mqtt::{Door, DoorError};
-use ingest::{ADMIT, BadRecord, Intake, ParameterTable};
+use ingest::{ADMIT, BadRecord, Intake, ParameterTable, Seqs};
 use journal::{JournalError, State};
 use metrics_exporter_prometheus::PrometheusHandle;
 use portal::{Portal, Readiness};
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::book::Book;
 use crate::engine::{Engine, SharedAnalyzer};
+use crate::errands::{Errands, SharedSeqs};
 use crate::follow::{Follower, Keeper, SharedQuality, Tally};
 use crate::publish::Outlet;
 use crate::running::Running;
@@ -106,7 +107,9 @@ pub async fn run(
     stop: CancellationToken,
     ready: impl FnOnce(Addresses, &Store),
 ) -> Result<(), Fatal> {
-    let store = Store::open(&setting.config).await?;
+    let mut store = Store::open(&setting.config).await?;
+    // What expires does so by the clock that readings are received by.
+    store.registry = store.registry.with_clock(setting.clock.clone());
     let parts = Parts::open(&setting, store.clone()).await?;
     let door = parts.door(&setting.config)?;
     let http = setting.config.http_listen;
@@ -126,6 +129,7 @@ struct Parts {
     clock: Arc<dyn Clock>,
     quality: SharedQuality,
     analyzer: SharedAnalyzer,
+    seqs: SharedSeqs,
     next: u64,
     alerting: Alerting,
     channels: Channels,
@@ -137,7 +141,7 @@ impl Parts {
     async fn open(setting: &Setting, store: Store) -> Result<Self, Fatal> {
         let book = store.registry.version().await?;
         let parameters = store.registry.parameters().await?;
-        let (analyzer, next) = analyzer(&store).await?;
+        let (analyzer, seqs, next) = folded(&store).await?;
         let alerting = Alerting::open(store.ledger.clone(), setting.clock.clone())?;
         alerting.set_roster(roster(&store).await?);
         alerting.set_public_url(setting.config.public_url.as_deref());
@@ -147,11 +151,13 @@ impl Parts {
             ParameterTable::new(&parameters),
             ADMIT,
             setting.clock.clone(),
-        );
+        )
+        .hearing(store.said.clone());
         Ok(Self {
             clock: setting.clock.clone(),
             quality: Arc::new(RwLock::new(Arc::new(Quality::new(&parameters)))),
             analyzer: Arc::new(Mutex::new(analyzer)),
+            seqs: Arc::new(Mutex::new(seqs)),
             next,
             alerting,
             channels: channels(&setting.config)?,
@@ -184,7 +190,8 @@ impl Parts {
         door: Door,
         listener: TcpListener,
     ) -> Result<Running, Fatal> {
-        let outlet = Outlet::new(door.publisher());
+        let publisher = door.publisher();
+        let outlet = Outlet::new(publisher.clone());
         outlet.set_parameters(&self.store.registry.parameters().await?);
         let standing = self.analyzer.lock().unwrap_or_else(PoisonError::into_inner).standing();
         for one in standing.iter().filter(|one| matches!(one.water, Water::Exceed(_))) {
@@ -199,6 +206,7 @@ impl Parts {
             dir: self.store.dir.clone(),
             quality: self.quality.clone(),
             analyzer: self.analyzer.clone(),
+            seqs: self.seqs.clone(),
             alerting: self.alerting.clone(),
             outlet: outlet.clone(),
             next: self.next,
@@ -226,8 +234,19 @@ impl Parts {
         running.clockwork(self.clock.clone(), config, setting.metrics.clone());
         running.accounts(self.intake.clone(), tally.clone());
         running.deliver(self.alerting.clone(), self.channels);
-        running
-            .portal(listener, portal(setting, &self.store, &self.alerting, &self.analyzer, live));
+        running.portal(
+            listener,
+            portal(setting, &self.store, &self.alerting, &self.analyzer, &self.seqs, live),
+        );
+        running.errands(Errands {
+            registry: self.store.registry.clone(),
+            said: self.store.said.clone(),
+            dead_letters: self.store.dead_letters.clone(),
+            intake: self.intake.clone(),
+            publisher,
+            seqs: self.seqs,
+            clock: self.clock.clone(),
+        })?;
         running.book(Book {
             store: self.store.clone(),
             seen: self.book,
@@ -249,6 +268,7 @@ fn portal(
     store: &Store,
     alerting: &Alerting,
     analyzer: &SharedAnalyzer,
+    seqs: &SharedSeqs,
     live: broadcast::Sender<portal::LiveReading>,
 ) -> Portal {
     let analyzer = analyzer.clone();
@@ -267,6 +287,7 @@ fn portal(
         live,
         demo: setting.demo,
         public_url: setting.config.public_url.clone(),
+        field: Some(crate::field::shown(store, seqs)),
     }
 }
 
@@ -300,18 +321,20 @@ pub(crate) async fn roster(store: &Store) -> Result<Roster, Fatal> {
     })
 }
 
-/// The analyzer as it was saved, and the first record it has not seen.
-async fn analyzer(store: &Store) -> Result<(Analyzer, u64), Fatal> {
+/// The analyzer and the gaps as they were saved, and the first record that they have not seen.
+async fn folded(store: &Store) -> Result<(Analyzer, Seqs, u64), Fatal> {
     let rules = store.registry.rules().await?;
     let intervals = store.registry.stations().await?.into_iter().map(|s| (s.code, s.interval));
     let mut analyzer = Analyzer::new(rules, intervals)?;
     let oldest = store.journal.oldest();
-    let Some(saved) = snapshot::load(&store.dir) else { return Ok((analyzer, oldest)) };
+    let Some(saved) = snapshot::load(&store.dir) else {
+        return Ok((analyzer, Seqs::default(), oldest));
+    };
     match analyzer.restore(saved.analyzer) {
-        Ok(_) => Ok((analyzer, saved.next.max(oldest))),
+        Ok(_) => Ok((analyzer, Seqs::restore(saved.seqs), saved.next.max(oldest))),
         Err(error) => {
             tracing::warn!(%error, "engine state is of another version; folding the journal anew");
-            Ok((analyzer, oldest))
+            Ok((analyzer, Seqs::default(), oldest))
         }
     }
 }

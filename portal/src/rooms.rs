@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::field::Field;
 use crate::serve::serve_view;
 use crate::site::{LiveReading, Readiness, Settings};
 use crate::view::{
@@ -46,6 +47,8 @@ pub struct Portal {
     pub demo: bool,
     /// Where readers find us; with `https`, cookies are for `https` only.
     pub public_url: Option<String>,
+    /// Refused packets, gaps and commands.
+    pub field: Option<Field>,
 }
 
 /// Serves the portal on `listener` until `stop`, then lets answers under way end.
@@ -80,6 +83,7 @@ impl Portal {
             live: self.live.clone(),
             demo: self.demo,
             public_url: self.public_url.clone(),
+            field: self.field.clone(),
         }
     }
 }

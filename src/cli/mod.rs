@@ -1,18 +1,22 @@
 //! What a person types. Data goes to stdout, talk to stderr; the exit code says what kind of end it was.
 
 mod station; // add, list, show, rotate-key
+mod command; // what a station is told
 mod user; // add, list
+mod deadletter; // list, replay
 mod import; // a province pack
 mod output; // table, JSON, CSV
 mod serve; // run, demo
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use registry::RegistryError;
 
 use crate::assembly::Fatal;
+use crate::letters::LettersError;
 use crate::settings::{Config, DEFAULTS, SettingsError};
 use crate::store::StoreError;
 
@@ -60,6 +64,8 @@ enum Command {
     },
     /// The stations of the province.
     Station(station::Station),
+    /// The packets that were refused: look at them, send them in again.
+    Deadletter(deadletter::Deadletter),
     /// The people who may log in.
     User(user::User),
     /// Apply a province pack: stations, rivers, rules, roster. Applying it again changes nothing.
@@ -91,6 +97,8 @@ enum Trouble {
     Store(#[from] StoreError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Letters(#[from] LettersError),
     #[error("province pack cannot be applied")]
     Pack(#[from] registry::pack::PackError),
     #[error("{0}")]
@@ -102,13 +110,14 @@ impl Trouble {
     fn code(&self) -> u8 {
         match self {
             Self::No(_) => 1,
-            Self::Registry(RegistryError::Busy) => 75,
+            Self::Registry(RegistryError::Busy)
+            | Self::Letters(LettersError::Registry(RegistryError::Busy)) => 75,
             Self::Registry(error) if is_no(error) => 1,
             Self::Pack(_) => 1,
             Self::Usage(_) => 2,
             Self::Settings(_) | Self::Fatal(Fatal::Channel { .. } | Fatal::Rule(_)) => 78,
             Self::Fatal(Fatal::Listen { .. } | Fatal::Door(_)) | Self::Later(_) => 75,
-            Self::Fatal(_) | Self::Store(_) | Self::Registry(_) => 74,
+            Self::Fatal(_) | Self::Store(_) | Self::Registry(_) | Self::Letters(_) => 74,
         }
     }
 }
@@ -158,10 +167,23 @@ fn execute(command: Command) -> Result<(), Trouble> {
             Ok(())
         }
         Command::Station(station) => with_runtime(station.run()),
+        Command::Deadletter(deadletter) => with_runtime(deadletter.run()),
         Command::User(user) => with_runtime(user.run()),
         Command::Import(import) => with_runtime(import.run()),
         Command::Version => output::print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
     }
+}
+
+/// A duration as people type it: 10m, 2d, 1h 30m.
+fn span(text: &str) -> Option<Duration> {
+    let span: jiff::Span = text.parse().ok()?;
+    let long = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
+    Duration::try_from(long).ok().filter(|long| !long.is_zero())
+}
+
+/// The same, for an argument.
+fn span_arg(text: &str) -> Result<Duration, String> {
+    span(text).ok_or_else(|| "write a duration above zero, as 10m or 2d".to_owned())
 }
 
 fn with_runtime<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {

@@ -5,7 +5,7 @@ use domain::{StationCode, Timestamp};
 use serde_json::json;
 
 use super::output::{self, Format, Row};
-use super::{Place, Trouble};
+use super::{Place, Trouble, command};
 use crate::store::open_registry;
 
 /// The stations of the province.
@@ -31,6 +31,18 @@ enum Act {
         /// Its code.
         code: String,
     },
+    /// Tell a station to do something.
+    Command(command::Tell),
+    /// List what a station was told, newest first.
+    Commands {
+        /// Its code.
+        code: String,
+        /// At most so many.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// Say how a station is to be set, or ask how it is.
+    Configure(command::Configure),
     /// Give a station a new key and print it, once. The old one no longer opens a connection.
     RotateKey {
         /// Its code.
@@ -77,6 +89,11 @@ impl Station {
                 let key = registry.rotate_key(&code).await?;
                 output::one(self.output, &keyed(&code, key.reveal()))
             }
+            Act::Command(tell) => tell.run(&registry, self.output).await,
+            Act::Commands { code, limit } => {
+                command::list(&registry, &code, limit, self.output).await
+            }
+            Act::Configure(configure) => configure.run(&registry, self.output).await,
             Act::List => {
                 let all = registry.stations().await?;
                 output::rows(self.output, &all.iter().map(row).collect::<Vec<_>>())
@@ -112,7 +129,8 @@ impl Add {
     }
 }
 
-fn parse(code: &str) -> Result<StationCode, Trouble> {
+/// A code as it was typed.
+pub fn parse(code: &str) -> Result<StationCode, Trouble> {
     StationCode::new(code).map_err(|error| Trouble::Usage(error.to_string()))
 }
 

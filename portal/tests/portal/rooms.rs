@@ -121,6 +121,7 @@ async fn portal_in(folder: &std::path::Path) -> Portal {
         live: broadcast::Sender::new(8),
         demo: true,
         public_url: None,
+        field: None,
     }
 }
 
