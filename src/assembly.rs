@@ -245,6 +245,7 @@ impl Parts {
             intake: self.intake.clone(),
             publisher,
             seqs: self.seqs,
+            settle: config.gap_settle,
             clock: self.clock.clone(),
         })?;
         running.book(Book {

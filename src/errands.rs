@@ -51,6 +51,8 @@ pub struct Errands {
     pub publisher: Publisher,
     /// Which reports are missing.
     pub seqs: SharedSeqs,
+    /// Without a report that fills a gap for so long, a gap is asked for.
+    pub settle: Duration,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -128,7 +130,7 @@ impl Round {
     async fn ask_for_missing(&self, now: Timestamp) -> Result<(), RegistryError> {
         let (due, (stations, reports)) = {
             let mut seqs = self.seqs();
-            (seqs.due(now), seqs.missing())
+            (seqs.due(now, self.errands.settle), seqs.missing())
         };
         metrics::gauge!("saltline_gaps_stations").set(stations as f64);
         metrics::gauge!("saltline_gaps_reports").set(reports as f64);

@@ -15,4 +15,4 @@ pub use formats::{REPORTS_MAX, VALUES_MAX, json};
 pub use intake::{Accounts, Answer, Batch, Intake, Pass, Proof};
 pub use record::{BadRecord, Decoder, Record};
 pub use said::{SAID_BYTES_MAX, Said, What};
-pub use seqs::{Ask, Due, Gap, Gaps, Heard, RANGES_MAX, SETTLE, SavedSeqs, Seqs};
+pub use seqs::{Ask, Due, Gap, Gaps, Heard, RANGES_MAX, SavedSeqs, Seqs};

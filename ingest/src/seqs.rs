@@ -28,9 +28,6 @@ const REORDER_MAX: u64 = 1_024;
 /// The widest gap: a year of a station that reports every half minute. What leaps farther has begun a new count.
 const GAP_MAX: u64 = 1_000_000;
 
-/// Without a report that fills a hole for so long, a hole is worth asking for: a backlog under way fills it unasked.
-pub const SETTLE: Duration = Duration::from_secs(60);
-
 /// The first wait after a question. It doubles with each question that brought nothing, up to [`ASK_WAIT_MAX`].
 const ASK_WAIT: Duration = Duration::from_mins(5);
 
@@ -173,15 +170,16 @@ impl Seqs {
         count.missing.iter_mut().filter(inside).for_each(|hole| hole.answered = true);
     }
 
-    /// What is to be asked for and given up at `now`. Remembers that it was asked.
-    pub fn due(&mut self, now: Timestamp) -> Due {
+    /// What is to be asked for and given up at `now`. Remembers that it was asked. A hole is worth asking for when none
+    /// of the station's was filled for `settle`: a backlog under way fills it unasked.
+    pub fn due(&mut self, now: Timestamp, settle: Duration) -> Due {
         let mut due = Due::default();
         for (station, count) in &mut self.stations {
             if count.missing.is_empty() || ASKS_AT_ONCE <= due.asks.len() {
                 continue;
             }
             let before = count.given_up;
-            if let Some((from, to)) = count.ask(now) {
+            if let Some((from, to)) = count.ask(now, settle) {
                 due.asks.push(Ask { station: station.clone(), from, to });
             }
             due.given_up += count.given_up - before;
@@ -368,9 +366,9 @@ impl Count {
     }
 
     /// The hole to ask for at `now`, if it is time.
-    fn ask(&mut self, now: Timestamp) -> Option<(u64, u64)> {
+    fn ask(&mut self, now: Timestamp, settle: Duration) -> Option<(u64, u64)> {
         let since = |then: i64| now.since(Timestamp::from_millis(then));
-        if SPOKE_WITHIN < since(self.heard_at) || since(self.moved_at) < SETTLE {
+        if SPOKE_WITHIN < since(self.heard_at) || since(self.moved_at) < settle {
             return None;
         }
         if self.missing.first().is_some_and(|hole| hole.answered) {

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+const SETTLE: Duration = Duration::from_secs(60);
+
 fn report(seq: u64, taken_min: i64, received_min: i64, replay: bool) -> Admitted {
     let minute = |m: i64| Timestamp::from_millis(1_773_266_400_000 + m * 60_000);
     Admitted {
@@ -102,7 +104,7 @@ fn a_gap_is_asked_for_when_things_have_settled_and_ever_more_seldom() {
         .filter(|&minute| {
             // It goes on speaking.
             seqs.step(&report(10 + minute as u64, minute, minute + 1, false));
-            !seqs.due(at(minute)).asks.is_empty()
+            !seqs.due(at(minute), SETTLE).asks.is_empty()
         })
         .collect();
     // 11..30 were skipped above, so there are two holes; the first is asked for six times, then the second.
@@ -115,25 +117,25 @@ fn a_gap_is_asked_for_when_things_have_settled_and_ever_more_seldom() {
 #[test]
 fn nobody_is_asked_while_a_backlog_flows_or_nobody_is_there() {
     let mut seqs = told("5@0 900@20");
-    assert_eq!(seqs.due(at(20)), Due::default(), "not yet");
+    assert_eq!(seqs.due(at(20), SETTLE), Due::default(), "not yet");
     for n in 6..100 {
         seqs.step(&report(n, 1, 21, true));
-        assert!(seqs.due(at(21)).asks.is_empty());
+        assert!(seqs.due(at(21), SETTLE).asks.is_empty());
     }
-    let asks = seqs.due(at(23)).asks;
+    let asks = seqs.due(at(23), SETTLE).asks;
     assert_eq!((asks.len(), asks[0].from, asks[0].to), (1, 100, 899));
-    assert!(seqs.due(at(24)).asks.is_empty(), "once");
-    assert!(seqs.due(at(300)).asks.is_empty(), "it has not spoken for hours");
+    assert!(seqs.due(at(24), SETTLE).asks.is_empty(), "once");
+    assert!(seqs.due(at(300), SETTLE).asks.is_empty(), "it has not spoken for hours");
 }
 
 #[test]
 fn what_the_station_does_not_have_is_given_up_after_its_answer() {
     let mut seqs = told("5@0 9@20");
-    assert_eq!(seqs.due(at(22)).asks.len(), 1);
+    assert_eq!(seqs.due(at(22), SETTLE).asks.len(), 1);
     seqs.step(&report(7, 10, 23, true));
     seqs.answered(&station(), 6, 8);
-    assert_eq!(seqs.due(at(23)).given_up, 0, "packets may still be under way");
-    assert_eq!((seqs.due(at(25)).given_up, seqs.due(at(25)).given_up), (1, 1));
+    assert_eq!(seqs.due(at(23), SETTLE).given_up, 0, "packets may still be under way");
+    assert_eq!((seqs.due(at(25), SETTLE).given_up, seqs.due(at(25), SETTLE).given_up), (1, 1));
     assert_eq!(seqs.missing(), (0, 0));
     assert_eq!(seqs.gaps(&station()).unwrap().given_up, 2);
 }
@@ -162,7 +164,7 @@ proptest! {
         let mut seqs = Seqs::default();
         for (seq, minute, replay) in heard {
             seqs.step(&report(seq, minute, minute + 1, replay));
-            drop(seqs.due(at(minute)));
+            drop(seqs.due(at(minute), SETTLE));
         }
         prop_assert!(seqs.gaps(&station()).unwrap().ranges.len() <= RANGES_MAX + 1);
         let kept = serde_json::to_vec(&seqs.save()).unwrap();

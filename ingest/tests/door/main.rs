@@ -7,3 +7,4 @@ mod login; // who comes in
 mod messages; // subscriptions, retained messages, sessions, wills
 mod faults; // bad input, half-open handshakes, clients that never read
 mod peers; // clients that we did not write, and TLS
+mod fanout; // many who listen, and some who never read
