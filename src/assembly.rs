@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use alerting::{Alerting, AlertingError, Channels, EmailConfig, Roster, SmsConfig};
 use analytics::quality::Quality;
 use analytics::rules::Analyzer;
-use domain::{Clock, RuleError, Water};
+use domain::{Clock, Rule, RuleError, Water};
 use ingest::mqtt::{Door, DoorError};
-use ingest::{ADMIT, BadRecord, Intake, ParameterTable, Seqs};
+use ingest::upstream::{Upstream, UpstreamError};
+use ingest::{ADMIT, BadRecord, Intake, ParameterTable, Seqs, Stations};
 use journal::{JournalError, State};
 use metrics_exporter_prometheus::PrometheusHandle;
 use portal::{Portal, Readiness};
@@ -18,10 +19,12 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::book::Book;
+use crate::clock::SystemClock;
 use crate::engine::{Engine, SharedAnalyzer};
 use crate::errands::{Errands, SharedSeqs};
-use crate::follow::{Follower, Keeper, SharedQuality, Tally};
+use crate::follow::{Follower, Keeper, Sealer, SharedQuality, Tally};
 use crate::publish::Outlet;
+use crate::rules::{Rules, SharedRules};
 use crate::running::Running;
 use crate::settings::{Channel, Config};
 use crate::snapshot;
@@ -54,6 +57,9 @@ pub enum Fatal {
     /// The front door cannot be opened.
     #[error("MQTT cannot be served")]
     Door(#[from] DoorError),
+    /// A broker that we take from cannot be used.
+    #[error("upstream does not serve")]
+    Upstream(#[from] UpstreamError),
     /// The pages' address cannot be listened on.
     #[error("HTTP cannot be served on {address}")]
     Listen {
@@ -131,9 +137,11 @@ struct Parts {
     analyzer: SharedAnalyzer,
     seqs: SharedSeqs,
     next: u64,
+    rules: SharedRules,
     alerting: Alerting,
     channels: Channels,
     intake: Intake,
+    stations: Stations,
     book: u64,
 }
 
@@ -141,9 +149,13 @@ impl Parts {
     async fn open(setting: &Setting, store: Store) -> Result<Self, Fatal> {
         let book = store.registry.version().await?;
         let parameters = store.registry.parameters().await?;
-        let (analyzer, seqs, next) = folded(&store).await?;
+        let roster = roster(&store).await?;
+        let sorted = Rules::sort(&roster);
+        let (analyzer, seqs, next) = folded(&store, &roster, sorted.usable.clone())?;
+        let rules = SharedRules::default();
+        rules.set(sorted);
         let alerting = Alerting::open(store.ledger.clone(), setting.clock.clone())?;
-        alerting.set_roster(roster(&store).await?);
+        alerting.set_roster(roster);
         alerting.set_public_url(setting.config.public_url.as_deref());
         let intake = Intake::new(
             store.journal.clone(),
@@ -153,15 +165,19 @@ impl Parts {
             setting.clock.clone(),
         )
         .hearing(store.said.clone());
+        let stations = Stations::default();
+        stations.set(store.registry.stations().await?);
         Ok(Self {
             clock: setting.clock.clone(),
             quality: Arc::new(RwLock::new(Arc::new(Quality::new(&parameters)))),
             analyzer: Arc::new(Mutex::new(analyzer)),
             seqs: Arc::new(Mutex::new(seqs)),
             next,
+            rules,
             alerting,
             channels: channels(&setting.config)?,
             intake,
+            stations,
             book,
             store,
         })
@@ -184,6 +200,13 @@ impl Parts {
         Ok(Door::bind(wanted, self.intake.clone(), gatekeeper)?)
     }
 
+    fn upstreams(&self, setting: &Setting) -> Result<Vec<Upstream>, Fatal> {
+        let upstream = |config: &ingest::upstream::Config| {
+            Upstream::new(config.clone(), &self.intake, &self.stations)
+        };
+        Ok(setting.config.upstreams.iter().map(upstream).collect::<Result<_, _>>()?)
+    }
+
     async fn start(
         self,
         setting: &Setting,
@@ -197,8 +220,13 @@ impl Parts {
         for one in standing.iter().filter(|one| matches!(one.water, Water::Exceed(_))) {
             outlet.warning(&one.station, &one.parameter, &standing);
         }
+        // Rules may have gone while the engine was stopped: before it judges by the others.
+        for alert in self.rules.get().withdraw(&self.alerting, self.clock.now()).await? {
+            outlet.warning(&alert.station, &alert.parameter, &standing);
+        }
         let (live, _) = broadcast::channel(LIVE_MAX);
         let tally = Arc::new(Tally::default());
+        let upstreams = self.upstreams(setting)?;
         let mut running = Running::new(self.store.clone());
         let config = &setting.config;
         running.engine(Engine {
@@ -211,24 +239,27 @@ impl Parts {
             outlet: outlet.clone(),
             next: self.next,
         })?;
+        let sealer = Sealer {
+            history: self.store.history.clone(),
+            journal: self.store.journal.clone(),
+            clock: self.clock.clone(),
+        };
         running.history(
             Follower {
                 journal: self.store.journal.clone(),
                 history: self.store.history.clone(),
+                sealer: sealer.clone(),
                 quality: self.quality.clone(),
                 live: live.clone(),
                 outlet: outlet.clone(),
                 tally: tally.clone(),
-                retain: config.retain,
-                clock: self.clock.clone(),
             },
             Keeper {
-                history: self.store.history.clone(),
+                sealer,
                 journal: self.store.journal.clone(),
                 dead_letters: self.store.dead_letters.clone(),
                 dead_letter_bytes_max: config.dead_letter_bytes_max,
                 retain: config.retain,
-                clock: self.clock.clone(),
             },
         )?;
         running.clockwork(self.clock.clone(), config, setting.metrics.clone());
@@ -236,7 +267,14 @@ impl Parts {
         running.deliver(self.alerting.clone(), self.channels);
         running.portal(
             listener,
-            portal(setting, &self.store, &self.alerting, &self.analyzer, &self.seqs, live),
+            portal(
+                setting,
+                &self.store,
+                &self.alerting,
+                (&self.analyzer, &self.rules),
+                &self.seqs,
+                live,
+            ),
         );
         running.errands(Errands {
             registry: self.store.registry.clone(),
@@ -255,10 +293,13 @@ impl Parts {
             clock: self.clock.clone(),
             quality: self.quality,
             analyzer: self.analyzer,
+            rules: self.rules,
             alerting: self.alerting,
             intake: self.intake,
+            stations: self.stations,
             outlet,
         });
+        running.upstreams(upstreams);
         running.door(door);
         Ok(running)
     }
@@ -268,11 +309,11 @@ fn portal(
     setting: &Setting,
     store: &Store,
     alerting: &Alerting,
-    analyzer: &SharedAnalyzer,
+    (analyzer, rules): (&SharedAnalyzer, &SharedRules),
     seqs: &SharedSeqs,
     live: broadcast::Sender<portal::LiveReading>,
 ) -> Portal {
-    let analyzer = analyzer.clone();
+    let (analyzer, rules) = (analyzer.clone(), rules.clone());
     let metrics = setting.metrics.clone();
     let (journal, ledger) = (store.journal.clone(), store.ledger.clone());
     Portal {
@@ -280,9 +321,12 @@ fn portal(
         registry: store.registry.clone(),
         alerting: alerting.clone(),
         standing: Arc::new(move || {
-            analyzer.lock().unwrap_or_else(PoisonError::into_inner).standing()
+            let mut all = analyzer.lock().unwrap_or_else(PoisonError::into_inner).standing();
+            all.extend(rules.get().unknown());
+            all
         }),
         clock: setting.clock.clone(),
+        wall: Arc::new(SystemClock),
         metrics: Arc::new(move || metrics.render()),
         ready: Arc::new(move || readiness(&[("journal", &journal), ("ledger", &ledger)])),
         live,
@@ -323,9 +367,8 @@ pub(crate) async fn roster(store: &Store) -> Result<Roster, Fatal> {
 }
 
 /// The analyzer and the gaps as they were saved, and the first record that they have not seen.
-async fn folded(store: &Store) -> Result<(Analyzer, Seqs, u64), Fatal> {
-    let rules = store.registry.rules().await?;
-    let intervals = store.registry.stations().await?.into_iter().map(|s| (s.code, s.interval));
+fn folded(store: &Store, book: &Roster, rules: Vec<Rule>) -> Result<(Analyzer, Seqs, u64), Fatal> {
+    let intervals = book.stations.iter().map(|s| (s.code.clone(), s.interval));
     let mut analyzer = Analyzer::new(rules, intervals)?;
     let oldest = store.journal.oldest();
     let Some(saved) = snapshot::load(&store.dir) else {
@@ -361,5 +404,23 @@ fn sms_url(channel: &Channel) -> String {
             channel.url.clone()
         }
         Some(_) => format!("{}&source={}", channel.url, channel.from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_sent_elsewhere_as_soon_as_a_sync_has_failed() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = journal::Journal::open(dir.path(), &journal::Config::default()).unwrap();
+        assert_eq!(readiness(&[("journal", &journal)]), Readiness::Ready);
+        journal.break_syncs();
+        journal.append_blocking(vec![bytes::Bytes::from_static(b"salt")]).unwrap_err();
+        let Readiness::NotReady(reasons) = readiness(&[("journal", &journal)]) else {
+            panic!("a journal that failed is no place for work");
+        };
+        assert!(reasons[0].starts_with("journal: "), "{reasons:?}");
     }
 }

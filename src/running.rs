@@ -7,6 +7,7 @@ use std::time::Duration;
 use alerting::{Alerting, Channels};
 use domain::Clock;
 use ingest::mqtt::{Door, Reloader};
+use ingest::upstream::Upstream;
 use ingest::{Intake, Record};
 use journal::{JournalError, State};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -151,6 +152,22 @@ impl Running {
         });
     }
 
+    /// Takes from other people's brokers.
+    pub fn upstreams(&mut self, upstreams: Vec<Upstream>) {
+        if upstreams.is_empty() {
+            return;
+        }
+        let stop = self.stop_of(Stage::Door);
+        self.task("upstreams", async move {
+            let mut all = JoinSet::new();
+            for upstream in upstreams {
+                all.spawn(upstream.run(stop.clone()));
+            }
+            all.join_all().await;
+            Ok(())
+        });
+    }
+
     /// Puts the passing of time into the journal, keeps histograms small, feeds the service manager's watchdog.
     pub fn clockwork(&mut self, clock: Arc<dyn Clock>, config: &Config, metrics: PrometheusHandle) {
         let stop = self.stop_of(Stage::Clockwork);
@@ -271,7 +288,7 @@ impl Running {
     async fn stop_in_order(&mut self) -> Result<(), Fatal> {
         let mut outcome = Ok(());
         let waits: [(Stage, &[&str]); 5] = [
-            (Stage::Door, &["door", "reload"]),
+            (Stage::Door, &["door", "reload", "upstreams"]),
             (Stage::Clockwork, &["clock", "registry", "accounts"]),
             (Stage::Engine, &["engine", "history", "keeper", "errands"]),
             (Stage::Outbox, &["outbox"]),

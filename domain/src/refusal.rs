@@ -32,11 +32,13 @@ pub enum Reason {
     UnknownStatus,
     /// A topic that is not the station's own, or not one it may publish.
     ForeignTopic,
+    /// Somebody else's broker or gateway speaks of a station that is not in the registry.
+    UnknownStation,
 }
 
 impl Reason {
     /// Every reason there is.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Malformed,
         Self::TooLarge,
         Self::BadCount,
@@ -50,6 +52,7 @@ impl Reason {
         Self::NotANumber,
         Self::UnknownStatus,
         Self::ForeignTopic,
+        Self::UnknownStation,
     ];
 
     /// The reason as counters and stores write it.
@@ -69,6 +72,7 @@ impl Reason {
             Self::NotANumber => "not_a_number",
             Self::UnknownStatus => "unknown_status",
             Self::ForeignTopic => "foreign_topic",
+            Self::UnknownStation => "unknown_station",
         }
     }
 

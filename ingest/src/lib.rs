@@ -7,12 +7,15 @@ mod deadletter; // what we do not believe, kept
 mod said; // what a station says beside its readings
 mod intake; // many packets, one commit, one proof
 mod seqs; // which reports are missing
+mod stations; // whom there is
 pub mod mqtt; // stations that call us
+pub mod upstream; // stations behind somebody else's broker
 
 pub use admit::{ADMIT, Admission, Limits, ParameterTable, admit};
 pub use deadletter::DeadLetter;
-pub use formats::{REPORTS_MAX, VALUES_MAX, json};
+pub use formats::{Format, REPORTS_MAX, VALUES_MAX, json};
 pub use intake::{Accounts, Answer, Batch, Intake, Pass, Proof};
 pub use record::{BadRecord, Decoder, Record};
 pub use said::{SAID_BYTES_MAX, Said, What};
 pub use seqs::{Ask, Due, Gap, Gaps, Heard, RANGES_MAX, SavedSeqs, Seqs};
+pub use stations::Stations;

@@ -11,6 +11,7 @@ mod cursor; // how far a follower has come
 mod commit; // the one thread that writes
 mod journal; // the handle
 mod look; // reading beside the one who writes
+pub mod verify; // every record, without opening it
 
 pub use error::JournalError;
 pub use journal::{Config, Durable, Journal, Position, State};

@@ -11,9 +11,11 @@ mod stations; // where
 mod keys; // and who is speaking
 mod rivers; // the lines of the map
 mod rules; // what counts as too much
+mod fits; // and whether it can be computed
 mod people; // who has to know
 mod duties; // of what
 mod users; // who may look
+mod endings; // who may no longer
 mod sessions; // who is looking
 mod commands; // what a station is told
 mod configs; // how it is to be set
@@ -24,6 +26,7 @@ pub use audit::Audit;
 pub use commands::{ARGS_BYTES_MAX, COMMANDS_OPEN_MAX, Command, CommandState, EXPIRES_MAX, Wish};
 pub use configs::{CONFIG_BYTES_MAX, Held, StationConfig, config_hash};
 pub use error::{Noun, RegistryError};
+pub use fits::{Misfit, misfits};
 pub use keys::Login;
 pub use replays::{REPLAYS_AT_ONCE_MAX, Replay, ReplayState, ReplaysAsked};
 pub use rivers::{River, RiverKind};

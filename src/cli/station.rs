@@ -43,6 +43,14 @@ enum Act {
     },
     /// Say how a station is to be set, or ask how it is.
     Configure(command::Configure),
+    /// Take a station away: its key no longer opens a connection, its duties end, its readings stay.
+    Remove {
+        /// Its code.
+        code: String,
+        /// Yes, this station.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Give a station a new key and print it, once. The old one no longer opens a connection.
     RotateKey {
         /// Its code.
@@ -94,6 +102,17 @@ impl Station {
                 command::list(&registry, &code, limit, self.output).await
             }
             Act::Configure(configure) => configure.run(&registry, self.output).await,
+            Act::Remove { code, yes } => {
+                let code = parse(&code)?;
+                if !yes {
+                    return Err(Trouble::Usage(format!(
+                        "`{code}` would lose its key and its duties (readings stay); add --yes to do it"
+                    )));
+                }
+                registry.drop_station(&code).await?;
+                eprintln!("{code} is removed; its readings stay");
+                Ok(())
+            }
             Act::List => {
                 let all = registry.stations().await?;
                 output::rows(self.output, &all.iter().map(row).collect::<Vec<_>>())

@@ -23,6 +23,8 @@ pub struct Config {
     pub connections_per_address_max: usize,
     /// The largest MQTT packet, bytes.
     pub packet_bytes_max: usize,
+    /// Brokers that we take from.
+    pub upstreams: Vec<ingest::upstream::Config>,
     /// Where pages and the API are served.
     pub http_listen: SocketAddr,
     /// The address that people reach the pages by.
@@ -99,6 +101,7 @@ impl Config {
             connections_per_address_max: at("mqtt.connections_per_address_max").count()?,
             packet_bytes_max: usize::try_from(at("mqtt.packet_bytes_max").size(1 << 10, 1 << 20)?)
                 .unwrap_or(usize::MAX),
+            upstreams: super::upstream::read(layers)?,
             http_listen: at("http.listen").address()?,
             public_url: at("http.public_url").optional(),
             segment_bytes_max: at("journal.segment").size(1 << 16, 1 << 32)?,
@@ -176,26 +179,11 @@ impl Key<'_> {
     }
 
     fn duration(&self) -> Result<Duration, SettingsError> {
-        let wanted = "write a duration above zero, as 15m, 1h 30m or 60d";
-        let span: jiff::Span = self.text().parse().map_err(|_| self.bad(wanted))?;
-        // A day of a duration is 24 hours: nothing here follows a calendar.
-        let days = jiff::SpanRelativeTo::days_are_24_hours();
-        let duration = span.to_duration(days).map_err(|_| self.bad(wanted))?;
-        Duration::try_from(duration)
-            .ok()
-            .filter(|duration| !duration.is_zero())
-            .ok_or_else(|| self.bad(wanted))
+        duration(self.text()).map_err(|wanted| self.bad(wanted))
     }
 
     fn size(&self, least: u64, most: u64) -> Result<u64, SettingsError> {
-        let show = |bytes| bytesize::ByteSize(bytes).display().iec().to_string();
-        let wanted = format!("write a size from {} to {}", show(least), show(most));
-        let size: bytesize::ByteSize = self.text().parse().map_err(|_| self.bad(&wanted))?;
-        if (least..=most).contains(&size.as_u64()) {
-            Ok(size.as_u64())
-        } else {
-            Err(self.bad(&wanted))
-        }
+        size(self.text(), least, most).map_err(|wanted| self.bad(&wanted))
     }
 
     fn count(&self) -> Result<usize, SettingsError> {
@@ -219,6 +207,24 @@ impl Key<'_> {
             wanted: wanted.to_owned(),
         }
     }
+}
+
+/// Reads a duration; the error is what would be accepted.
+pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
+    let wanted = "write a duration above zero, as 15m, 1h 30m or 60d";
+    let span: jiff::Span = text.parse().map_err(|_| wanted)?;
+    // A day of a duration is 24 hours: nothing here follows a calendar.
+    let days = jiff::SpanRelativeTo::days_are_24_hours();
+    let duration = span.to_duration(days).map_err(|_| wanted)?;
+    Duration::try_from(duration).ok().filter(|duration| !duration.is_zero()).ok_or(wanted)
+}
+
+/// Reads a size in bytes; the error is what would be accepted.
+pub(super) fn size(text: &str, least: u64, most: u64) -> Result<u64, String> {
+    let show = |bytes| bytesize::ByteSize(bytes).display().iec().to_string();
+    let wanted = || format!("write a size from {} to {}", show(least), show(most));
+    let size = text.parse::<bytesize::ByteSize>().map_err(|_| wanted())?.as_u64();
+    if (least..=most).contains(&size) { Ok(size) } else { Err(wanted()) }
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ fn find<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
     }
 }
 
-fn check_keys(
+pub(super) fn check_keys(
     origin: &str,
     section: &str,
     typed: &Table,

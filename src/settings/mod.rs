@@ -3,6 +3,7 @@
 
 mod layers; // what was typed, and where
 mod config; // what it means
+mod upstream; // brokers that we take from
 
 pub use config::{Channel, Config, Tls};
 pub use layers::{DEFAULTS, Layers};

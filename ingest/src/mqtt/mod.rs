@@ -30,3 +30,4 @@ pub use config::{Config, TlsConfig};
 pub use door::{Addresses, Door, DoorError, Keep, Publisher, Reloader};
 pub use gatekeeper::{BadFilter, Denied, Entry, Gatekeeper, Grant, Verb};
 pub use tls::TlsError;
+pub(crate) use topic::{covers, is_filter};

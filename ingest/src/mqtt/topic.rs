@@ -19,7 +19,7 @@ pub(super) fn is_name(topic: &str) -> bool {
 }
 
 /// May this be subscribed to?
-pub(super) fn is_filter(filter: &str) -> bool {
+pub(crate) fn is_filter(filter: &str) -> bool {
     if filter.is_empty() || filter.contains('\0') || LEVELS_MAX < filter.split('/').count() {
         return false;
     }
@@ -40,7 +40,7 @@ pub(super) fn is_filter(filter: &str) -> bool {
 
 /// Is every topic that `inner` matches also matched by `outer`? With a topic name as `inner` this is plain matching.
 /// Topics that begin with `$` are outside of a leading wildcard.
-pub(super) fn covers(outer: &str, inner: &str) -> bool {
+pub(crate) fn covers(outer: &str, inner: &str) -> bool {
     let leading_wildcard = outer.starts_with(['+', '#']);
     if leading_wildcard && inner.starts_with('$') {
         return false;
