@@ -212,6 +212,8 @@ impl Life {
                 () = stop.cancelled() => {}
                 () = self.connect() => {}
             }
+            // What became due while the link came up is news, and goes before the backlog.
+            self.measure_until(self.now());
         }
         if let Err(error) = self.send().await {
             self.lost(&error);
