@@ -283,9 +283,8 @@ impl Count {
             let older = timed && taken < self.newest;
             return match ahead {
                 0 => self.go_to(seq),
-                1..=REORDER_MAX => self.open(seq, received),
-                _ if older => Heard::Known,
-                ..=GAP_MAX => self.open(seq, received),
+                _ if older && REORDER_MAX < ahead => Heard::Known,
+                1..=GAP_MAX => self.open(seq, received),
                 _ => self.begin_anew(seq),
             };
         }

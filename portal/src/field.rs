@@ -8,12 +8,14 @@ use registry::{Registry, RegistryError};
 
 use crate::view::{Answer, Trouble};
 
+/// Whatever went wrong in a room that is not ours.
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
 /// A question that reads files, asked beside the tasks that wait.
-pub type Letters = Arc<
-    dyn Fn(LettersWanted) -> Result<Vec<Letter>, Box<dyn std::error::Error + Send + Sync>>
-        + Send
-        + Sync,
->;
+pub type Letters = Arc<dyn Fn(LettersWanted) -> Result<Vec<Letter>, Fault> + Send + Sync>;
+
+/// A question answered from memory.
+pub type AskGaps = Arc<dyn Fn(Option<&StationCode>) -> Vec<Gaps> + Send + Sync>;
 
 /// What is known of the field.
 #[derive(Clone)]
@@ -23,7 +25,7 @@ pub struct Field {
     /// The newest letters that are wanted, newest first.
     pub letters: Letters,
     /// The gaps of one station, or of every station that has any.
-    pub gaps: Arc<dyn Fn(Option<&StationCode>) -> Vec<Gaps> + Send + Sync>,
+    pub gaps: AskGaps,
 }
 
 /// A packet that was refused.

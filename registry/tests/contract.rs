@@ -38,7 +38,7 @@ async fn book() -> Book {
 }
 
 fn object(value: Value) -> Map<String, Value> {
-    value.as_object().unwrap().clone()
+    serde_json::from_value(value).unwrap()
 }
 
 fn wish(kind: &str, once: Option<&str>) -> Wish {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ingest::mqtt::Keep;
 use rumqttc::mqttbytes::v4;
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
@@ -68,7 +69,7 @@ async fn listen(door: SocketAddr, number: usize, messages: usize, there: Arc<Sem
 async fn those_who_never_read_slow_no_station_and_those_who_read_miss_nothing() {
     let stand = stand();
     let half = wanted() / 2;
-    // Two kilobytes: what is not read fills the socket's buffers, the door's and the session's queue.
+    // Two kilobytes, most of them spaces.
     let report = format!("{REPORT}{}", " ".repeat(2_000));
     let mut station = stand.v4("vam-kenh").await;
     let alone = said("nobody listens", &speak(&mut station, &report).await);
@@ -86,7 +87,15 @@ async fn those_who_never_read_slow_no_station_and_those_who_read_miss_nothing() 
 
     let mut deaf = Vec::new();
     for number in half..2 * half {
-        deaf.push(board(door, number).await);
+        let mut board = board(door, number).await;
+        board.subscribe4("latest/#").await;
+        deaf.push(board);
+    }
+    // What they never read fills the sockets' buffers, the door's and the queues of their sessions.
+    for number in 0..1_200 {
+        let topic = format!("latest/s-{number}/ph");
+        stand.publisher.publish(&topic, report.as_bytes(), Keep::Passing);
+        tokio::task::yield_now().await;
     }
     let slow = said(&format!("{half} read, {half} do not"), &speak(&mut station, &report).await);
     while let Some(heard) = readers.join_next().await {
