@@ -15,5 +15,6 @@ pub mod errands; // what is asked of stations, carried out
 pub mod book; // the registry, read again when somebody changed it
 pub mod assembly; // all parts, put together
 pub mod running; // all parts, watched and stopped in order
+pub mod threads; // those of the front door
 pub mod demo; // everything on one machine, with the estuary twin
 pub mod telemetry; // logs and metrics
