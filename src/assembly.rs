@@ -23,6 +23,7 @@ use crate::clock::SystemClock;
 use crate::engine::{Engine, SharedAnalyzer};
 use crate::errands::{Errands, SharedSeqs};
 use crate::follow::{Follower, Keeper, Sealer, SharedQuality, Tally};
+use crate::front;
 use crate::publish::Outlet;
 use crate::rules::{Rules, SharedRules};
 use crate::running::Running;
@@ -114,9 +115,7 @@ pub async fn run(
     stop: CancellationToken,
     ready: impl FnOnce(Addresses, &Store),
 ) -> Result<(), Fatal> {
-    let mut store = Store::open(&setting.config).await?;
-    // What expires does so by the clock that readings are received by.
-    store.registry = store.registry.with_clock(setting.clock.clone());
+    let store = Store::open(&setting.config, setting.clock.clone()).await?;
     let parts = Parts::open(&setting, store.clone()).await?;
     let threads = DoorThreads::start()?;
     let door = {
@@ -189,20 +188,9 @@ impl Parts {
     }
 
     fn door(&self, config: &Config) -> Result<Door, Fatal> {
-        let wanted = ingest::mqtt::Config {
-            listen: config.mqtt_listen,
-            tls: config.mqtt_tls.as_ref().map(|tls| ingest::mqtt::TlsConfig {
-                listen: tls.listen,
-                certificate: tls.cert_file.clone(),
-                key: tls.key_file.clone(),
-            }),
-            connections_max: config.connections_max,
-            connections_per_address_max: config.connections_per_address_max,
-            packet_bytes_max: config.packet_bytes_max,
-            ..ingest::mqtt::Config::default()
-        };
         let gatekeeper = Arc::new(self.store.registry.clone());
-        Ok(Door::bind(wanted, self.intake.clone(), gatekeeper)?)
+        let (intake, sessions) = (self.intake.clone(), self.store.sessions.clone());
+        Ok(Door::bind_remembering(config.mqtt.clone(), intake, gatekeeper, sessions)?)
     }
 
     fn upstreams(&self, setting: &Setting) -> Result<Vec<Upstream>, Fatal> {
@@ -270,27 +258,20 @@ impl Parts {
         running.clockwork(self.clock.clone(), config, setting.metrics.clone());
         running.accounts(self.intake.clone(), tally.clone());
         running.deliver(self.alerting.clone(), self.channels);
-        running.portal(
-            listener,
-            portal(
-                setting,
-                &self.store,
-                &self.alerting,
-                (&self.analyzer, &self.rules),
-                &self.seqs,
-                live,
-            ),
-        );
         running.errands(Errands {
             registry: self.store.registry.clone(),
             said: self.store.said.clone(),
             dead_letters: self.store.dead_letters.clone(),
             intake: self.intake.clone(),
             publisher,
-            seqs: self.seqs,
+            seqs: self.seqs.clone(),
             settle: config.gap_settle,
             clock: self.clock.clone(),
         })?;
+        let room = (&self.analyzer, &self.rules);
+        let mut pages = portal(setting, &self.store, &self.alerting, room, &self.seqs, live);
+        pages.beside.extend(front::addresses(door.attacher(), &self.store.registry));
+        running.portal(listener, pages);
         running.book(Book {
             store: self.store.clone(),
             seen: self.book,
@@ -303,6 +284,8 @@ impl Parts {
             intake: self.intake,
             stations: self.stations,
             outlet,
+            reviewer: door.reviewer(),
+            next_end: None,
         });
         running.upstreams(upstreams);
         running.door(door, threads)?;
@@ -321,6 +304,7 @@ fn portal(
     let (analyzer, rules) = (analyzer.clone(), rules.clone());
     let metrics = setting.metrics.clone();
     let (journal, ledger) = (store.journal.clone(), store.ledger.clone());
+    let sessions = store.sessions.journal().clone();
     Portal {
         history: store.history.clone(),
         registry: store.registry.clone(),
@@ -333,11 +317,14 @@ fn portal(
         clock: setting.clock.clone(),
         wall: Arc::new(SystemClock),
         metrics: Arc::new(move || metrics.render()),
-        ready: Arc::new(move || readiness(&[("journal", &journal), ("ledger", &ledger)])),
+        ready: Arc::new(move || {
+            readiness(&[("journal", &journal), ("ledger", &ledger), ("sessions", &sessions)])
+        }),
         live,
         demo: setting.demo,
         public_url: setting.config.public_url.clone(),
         field: Some(crate::field::shown(store, seqs)),
+        beside: Vec::new(),
     }
 }
 

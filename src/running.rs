@@ -203,6 +203,8 @@ impl Running {
         self.failure("dead letters", failed);
         let failed = self.store.said.watch_state();
         self.failure("said", failed);
+        let failed = self.store.sessions.journal().watch_state();
+        self.failure("sessions", failed);
     }
 
     /// A journal that failed ends the process: after a failed sync nothing may be acknowledged.

@@ -1,8 +1,11 @@
 //! The data folder, opened: what must survive, and the check that its parts belong together.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use domain::Clock;
 use history::{History, HistoryError};
+use ingest::mqtt::{SessionLog, SessionLogError};
 use journal::{Journal, JournalError};
 use registry::{Registry, RegistryError};
 
@@ -27,6 +30,8 @@ pub struct Store {
     pub said: Journal,
     /// What was decided and who was told.
     pub ledger: Journal,
+    /// What is remembered of MQTT clients.
+    pub sessions: SessionLog,
     /// Readings over time.
     pub history: History,
     /// The province's book.
@@ -47,6 +52,9 @@ pub enum StoreError {
     /// A journal does not open.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The session log does not open.
+    #[error(transparent)]
+    Sessions(#[from] SessionLogError),
     /// The history does not open.
     #[error(transparent)]
     History(#[from] HistoryError),
@@ -70,9 +78,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]: the first part that does not serve.
-    pub async fn open(config: &Config) -> Result<Self, StoreError> {
+    pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let dir = config.data_dir.clone();
-        let registry = open_registry(&dir).await?;
+        // What expires does so by the clock that readings are received by.
+        let registry = open_registry(&dir).await?.with_clock(clock.clone());
         let readings = journal::Config {
             segment_bytes_max: config.segment_bytes_max,
             ..journal::Config::default()
@@ -95,6 +104,7 @@ impl Store {
             dead_letters: Journal::open(&dir.join(DEAD_LETTERS), &letters)?,
             said: Journal::open(&dir.join("said"), &said)?,
             ledger: Journal::open(&dir.join("ledger"), &journal::Config::default())?,
+            sessions: SessionLog::open(&dir.join("sessions"), clock)?,
             history: History::open(&dir.join("history"), tail)?,
             registry,
             dir,

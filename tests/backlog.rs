@@ -90,7 +90,7 @@ impl Story {
         let clock = FastClock { start, epoch: SystemClock.now(), speed: SPEED };
         let mut config = Config::read(None, []).unwrap();
         config.data_dir = self.folder.path().to_owned();
-        config.mqtt_listen = "127.0.0.1:0".parse().unwrap();
+        config.mqtt.listen = "127.0.0.1:0".parse().unwrap();
         config.http_listen = "127.0.0.1:0".parse().unwrap();
         let metrics = self.metrics.clone();
         let setting = Setting { config, clock: Arc::new(clock), metrics, demo: false };

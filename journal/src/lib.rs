@@ -14,5 +14,6 @@ mod look; // reading beside the one who writes
 pub mod verify; // every record, without opening it
 
 pub use error::JournalError;
+pub use frame::RECORD_BYTES_MAX;
 pub use journal::{Config, Durable, Journal, Position, State};
 pub use look::newest;

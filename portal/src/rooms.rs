@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::field::Field;
 use crate::serve::serve_view;
-use crate::site::{LiveReading, Readiness, Settings};
+use crate::site::{Beside, LiveReading, Readiness, Settings};
 use crate::view::{
     Answer, Book, Bucket, Course, Delivery, Latest, Point, River, Role, SessionHash, Standing,
     Told, Trouble, User, View, Wanted,
@@ -51,6 +51,8 @@ pub struct Portal {
     pub public_url: Option<String>,
     /// Refused packets, gaps and commands.
     pub field: Option<Field>,
+    /// Addresses that other parts answer on the same port.
+    pub beside: Vec<Beside>,
 }
 
 /// Serves the portal on `listener` until `stop`, then lets answers under way end.
@@ -87,6 +89,7 @@ impl Portal {
             demo: self.demo,
             public_url: self.public_url.clone(),
             field: self.field.clone(),
+            beside: self.beside.clone(),
         }
     }
 }

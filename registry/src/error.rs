@@ -33,6 +33,8 @@ pub enum Noun {
     Config,
     /// A dead letter.
     Letter,
+    /// A token of a person or a service.
+    Token,
 }
 
 impl fmt::Display for Noun {
@@ -49,6 +51,7 @@ impl fmt::Display for Noun {
             Self::Command => "command",
             Self::Config => "configuration",
             Self::Letter => "dead letter",
+            Self::Token => "token",
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::intake::Pass;
 
-use super::gatekeeper::{Entry, Grant};
+use super::gatekeeper::{Entry, Grant, Verb, may};
 
 /// Someone who is logged in, with their rights.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Peer {
             Self::Guest { .. } if super::topic::covers("stations/+/readings", topic) => {
                 Destination::Foreign
             }
-            Self::Guest { grants, .. } if grants.iter().any(|grant| grant.writes(topic)) => {
+            Self::Guest { grants, .. } if may(grants, Verb::Write, topic) => {
                 Destination::Subscribers
             }
             Self::Guest { .. } => Destination::Foreign,
@@ -82,7 +82,7 @@ impl Peer {
                 // `stations/x/#` also matches `stations/x` itself, on which nobody may publish.
                 filter.starts_with(prefix.as_str())
             }
-            Self::Guest { grants, .. } => grants.iter().any(|grant| grant.reads(filter)),
+            Self::Guest { grants, .. } => may(grants, Verb::Read, filter),
         }
     }
 

@@ -6,7 +6,9 @@ mod readings; // from a publish to its acknowledgement
 mod exactly; // QoS 2, both ways
 mod five; // what MQTT 5 adds
 mod login; // who comes in
+mod access; // and until when
 mod messages; // subscriptions, retained messages, sessions, wills
+mod kept; // sessions over power cuts
 mod faults; // bad input, half-open handshakes, clients that never read
 mod peers; // clients that we did not write, and TLS
 mod fanout; // many who listen, and some who never read
