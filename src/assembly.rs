@@ -258,26 +258,20 @@ impl Parts {
         running.clockwork(self.clock.clone(), config, setting.metrics.clone());
         running.accounts(self.intake.clone(), tally.clone());
         running.deliver(self.alerting.clone(), self.channels);
-        let mut pages = portal(
-            setting,
-            &self.store,
-            &self.alerting,
-            (&self.analyzer, &self.rules),
-            &self.seqs,
-            live,
-        );
-        pages.beside.extend(front::addresses(door.attacher(), &self.store.registry));
-        running.portal(listener, pages);
         running.errands(Errands {
             registry: self.store.registry.clone(),
             said: self.store.said.clone(),
             dead_letters: self.store.dead_letters.clone(),
             intake: self.intake.clone(),
             publisher,
-            seqs: self.seqs,
+            seqs: self.seqs.clone(),
             settle: config.gap_settle,
             clock: self.clock.clone(),
         })?;
+        let room = (&self.analyzer, &self.rules);
+        let mut pages = portal(setting, &self.store, &self.alerting, room, &self.seqs, live);
+        pages.beside.extend(front::addresses(door.attacher(), &self.store.registry));
+        running.portal(listener, pages);
         running.book(Book {
             store: self.store.clone(),
             seen: self.book,
@@ -329,8 +323,8 @@ fn portal(
         live,
         demo: setting.demo,
         public_url: setting.config.public_url.clone(),
-        beside: Vec::new(),
         field: Some(crate::field::shown(store, seqs)),
+        beside: Vec::new(),
     }
 }
 

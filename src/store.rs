@@ -80,7 +80,8 @@ impl Store {
     /// [`StoreError`]: the first part that does not serve.
     pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let dir = config.data_dir.clone();
-        let registry = open_registry(&dir).await?;
+        // What expires does so by the clock that readings are received by.
+        let registry = open_registry(&dir).await?.with_clock(clock.clone());
         let readings = journal::Config {
             segment_bytes_max: config.segment_bytes_max,
             ..journal::Config::default()

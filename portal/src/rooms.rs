@@ -49,10 +49,10 @@ pub struct Portal {
     pub demo: bool,
     /// Where readers find us; with `https`, cookies are for `https` only.
     pub public_url: Option<String>,
-    /// Addresses that other parts answer on the same port.
-    pub beside: Vec<Beside>,
     /// Refused packets, gaps and commands.
     pub field: Option<Field>,
+    /// Addresses that other parts answer on the same port.
+    pub beside: Vec<Beside>,
 }
 
 /// Serves the portal on `listener` until `stop`, then lets answers under way end.
@@ -88,8 +88,8 @@ impl Portal {
             live: self.live.clone(),
             demo: self.demo,
             public_url: self.public_url.clone(),
-            beside: self.beside.clone(),
             field: self.field.clone(),
+            beside: self.beside.clone(),
         }
     }
 }

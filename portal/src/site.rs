@@ -76,10 +76,10 @@ pub struct Settings {
     pub demo: bool,
     /// Where readers find us, as `https://man.example.vn`. With `https`, cookies are for `https` only.
     pub public_url: Option<String>,
-    /// Addresses of others on the same port.
-    pub beside: Vec<Beside>,
     /// Refused packets, gaps, commands; without it their addresses answer that nothing is known.
     pub field: Option<Field>,
+    /// Addresses of others on the same port.
+    pub beside: Vec<Beside>,
 }
 
 pub(crate) struct Site {

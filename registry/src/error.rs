@@ -27,14 +27,14 @@ pub enum Noun {
     User,
     /// A session of a user.
     Session,
-    /// A token of a person or a service.
-    Token,
     /// A command to a station.
     Command,
     /// A station's configuration.
     Config,
     /// A dead letter.
     Letter,
+    /// A token of a person or a service.
+    Token,
 }
 
 impl fmt::Display for Noun {
@@ -48,10 +48,10 @@ impl fmt::Display for Noun {
             Self::Duty => "duty",
             Self::User => "user",
             Self::Session => "session",
-            Self::Token => "token",
             Self::Command => "command",
             Self::Config => "configuration",
             Self::Letter => "dead letter",
+            Self::Token => "token",
         })
     }
 }

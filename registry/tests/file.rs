@@ -75,7 +75,8 @@ async fn a_file_of_a_newer_program_is_named_as_such() {
                  VALUES (99, 'of tomorrow', TRUE, x'00', 0)";
     sqlx::query(newer).execute(&mut raw(&path).await).await.unwrap();
     let error = Registry::open(&path).await.unwrap_err();
-    assert!(matches!(error, RegistryError::TooNew { found: 99, known: 1, .. }), "{error}");
+    let newest = matches!(error, RegistryError::TooNew { found: 99, known, .. } if known < 99);
+    assert!(newest, "{error}");
     assert!(error.to_string().contains("run the version that wrote it"), "{error}");
 }
 

@@ -1,9 +1,9 @@
 //! What a person types. Data goes to stdout, talk to stderr; the exit code says what kind of end it was.
 
 mod station; // add, list, show, remove, keys
+mod command; // what a station is told
 mod claim; // a word on paper
 mod token; // add, list, revoke
-mod command; // what a station is told
 mod user; // add, password, remove, list
 mod rule; // list, remove
 mod deadletter; // list, replay
@@ -68,10 +68,10 @@ enum Command {
     },
     /// The stations of the province.
     Station(station::Station),
-    /// The tokens of people and services at the front door.
-    Token(token::Token),
     /// The packets that were refused: look at them, send them in again.
     Deadletter(deadletter::Deadletter),
+    /// The tokens of people and services at the front door.
+    Token(token::Token),
     /// The people who may log in.
     User(user::User),
     /// The rules of the province.
@@ -177,8 +177,8 @@ fn execute(command: Command) -> Result<(), Trouble> {
             Ok(())
         }
         Command::Station(station) => with_runtime(station.run()),
-        Command::Token(token) => with_runtime(token.run()),
         Command::Deadletter(deadletter) => with_runtime(deadletter.run()),
+        Command::Token(token) => with_runtime(token.run()),
         Command::User(user) => with_runtime(user.run()),
         Command::Rule(rule) => with_runtime(rule.run()),
         Command::Store(store) => store.run(),

@@ -119,6 +119,11 @@ impl Station {
                 let key = registry.rotate_key_with_grace(&code, grace.unwrap_or_default()).await?;
                 output::one(self.output, &keyed(&code, key.reveal()))
             }
+            Act::Command(tell) => tell.run(&registry, self.output).await,
+            Act::Commands { code, limit } => {
+                command::list(&registry, &code, limit, self.output).await
+            }
+            Act::Configure(configure) => configure.run(&registry, self.output).await,
             Act::RevokeKey { code } => {
                 let opened = registry.revoke_keys(&parse(&code)?).await?;
                 eprintln!("{code} {}", if opened { "has no key now" } else { "had no key" });
@@ -140,11 +145,6 @@ impl Station {
             Act::ClaimCode(claim) => {
                 claim.run(&registry, self.output, settings.public_url.as_deref()).await
             }
-            Act::Command(tell) => tell.run(&registry, self.output).await,
-            Act::Commands { code, limit } => {
-                command::list(&registry, &code, limit, self.output).await
-            }
-            Act::Configure(configure) => configure.run(&registry, self.output).await,
             Act::Remove { code, yes } => {
                 let code = parse(&code)?;
                 if !yes {

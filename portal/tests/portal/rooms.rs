@@ -122,8 +122,8 @@ async fn portal_in(folder: &std::path::Path) -> Portal {
         live: broadcast::Sender::new(8),
         demo: true,
         public_url: None,
-        beside: Vec::new(),
         field: None,
+        beside: Vec::new(),
     }
 }
 
