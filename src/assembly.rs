@@ -9,7 +9,7 @@ use analytics::rules::Analyzer;
 use domain::{Clock, Rule, RuleError, Water};
 use ingest::mqtt::{Door, DoorError};
 use ingest::upstream::{Upstream, UpstreamError};
-use ingest::{ADMIT, BadRecord, Intake, ParameterTable, Stations};
+use ingest::{ADMIT, BadRecord, Intake, ParameterTable, Seqs, Stations};
 use journal::{JournalError, State};
 use metrics_exporter_prometheus::PrometheusHandle;
 use portal::{Portal, Readiness};
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::book::Book;
 use crate::clock::SystemClock;
 use crate::engine::{Engine, SharedAnalyzer};
+use crate::errands::{Errands, SharedSeqs};
 use crate::follow::{Follower, Keeper, Sealer, SharedQuality, Tally};
 use crate::front;
 use crate::publish::Outlet;
@@ -138,6 +139,7 @@ struct Parts {
     clock: Arc<dyn Clock>,
     quality: SharedQuality,
     analyzer: SharedAnalyzer,
+    seqs: SharedSeqs,
     next: u64,
     rules: SharedRules,
     alerting: Alerting,
@@ -153,7 +155,7 @@ impl Parts {
         let parameters = store.registry.parameters().await?;
         let roster = roster(&store).await?;
         let sorted = Rules::sort(&roster);
-        let (analyzer, next) = analyzer(&store, &roster, sorted.usable.clone())?;
+        let (analyzer, seqs, next) = folded(&store, &roster, sorted.usable.clone())?;
         let rules = SharedRules::default();
         rules.set(sorted);
         let alerting = Alerting::open(store.ledger.clone(), setting.clock.clone())?;
@@ -165,13 +167,15 @@ impl Parts {
             ParameterTable::new(&parameters),
             ADMIT,
             setting.clock.clone(),
-        );
+        )
+        .hearing(store.said.clone());
         let stations = Stations::default();
         stations.set(store.registry.stations().await?);
         Ok(Self {
             clock: setting.clock.clone(),
             quality: Arc::new(RwLock::new(Arc::new(Quality::new(&parameters)))),
             analyzer: Arc::new(Mutex::new(analyzer)),
+            seqs: Arc::new(Mutex::new(seqs)),
             next,
             rules,
             alerting,
@@ -202,7 +206,8 @@ impl Parts {
         (door, threads): (Door, DoorThreads),
         listener: TcpListener,
     ) -> Result<Running, Fatal> {
-        let outlet = Outlet::new(door.publisher());
+        let publisher = door.publisher();
+        let outlet = Outlet::new(publisher.clone());
         outlet.set_parameters(&self.store.registry.parameters().await?);
         let standing = self.analyzer.lock().unwrap_or_else(PoisonError::into_inner).standing();
         for one in standing.iter().filter(|one| matches!(one.water, Water::Exceed(_))) {
@@ -222,6 +227,7 @@ impl Parts {
             dir: self.store.dir.clone(),
             quality: self.quality.clone(),
             analyzer: self.analyzer.clone(),
+            seqs: self.seqs.clone(),
             alerting: self.alerting.clone(),
             outlet: outlet.clone(),
             next: self.next,
@@ -252,10 +258,26 @@ impl Parts {
         running.clockwork(self.clock.clone(), config, setting.metrics.clone());
         running.accounts(self.intake.clone(), tally.clone());
         running.deliver(self.alerting.clone(), self.channels);
-        let mut pages =
-            portal(setting, &self.store, &self.alerting, (&self.analyzer, &self.rules), live);
+        let mut pages = portal(
+            setting,
+            &self.store,
+            &self.alerting,
+            (&self.analyzer, &self.rules),
+            &self.seqs,
+            live,
+        );
         pages.beside.extend(front::addresses(door.attacher(), &self.store.registry));
         running.portal(listener, pages);
+        running.errands(Errands {
+            registry: self.store.registry.clone(),
+            said: self.store.said.clone(),
+            dead_letters: self.store.dead_letters.clone(),
+            intake: self.intake.clone(),
+            publisher,
+            seqs: self.seqs,
+            settle: config.gap_settle,
+            clock: self.clock.clone(),
+        })?;
         running.book(Book {
             store: self.store.clone(),
             seen: self.book,
@@ -282,6 +304,7 @@ fn portal(
     store: &Store,
     alerting: &Alerting,
     (analyzer, rules): (&SharedAnalyzer, &SharedRules),
+    seqs: &SharedSeqs,
     live: broadcast::Sender<portal::LiveReading>,
 ) -> Portal {
     let (analyzer, rules) = (analyzer.clone(), rules.clone());
@@ -307,6 +330,7 @@ fn portal(
         demo: setting.demo,
         public_url: setting.config.public_url.clone(),
         beside: Vec::new(),
+        field: Some(crate::field::shown(store, seqs)),
     }
 }
 
@@ -340,17 +364,19 @@ pub(crate) async fn roster(store: &Store) -> Result<Roster, Fatal> {
     })
 }
 
-/// The analyzer as it was saved, and the first record it has not seen.
-fn analyzer(store: &Store, book: &Roster, rules: Vec<Rule>) -> Result<(Analyzer, u64), Fatal> {
+/// The analyzer and the gaps as they were saved, and the first record that they have not seen.
+fn folded(store: &Store, book: &Roster, rules: Vec<Rule>) -> Result<(Analyzer, Seqs, u64), Fatal> {
     let intervals = book.stations.iter().map(|s| (s.code.clone(), s.interval));
     let mut analyzer = Analyzer::new(rules, intervals)?;
     let oldest = store.journal.oldest();
-    let Some(saved) = snapshot::load(&store.dir) else { return Ok((analyzer, oldest)) };
+    let Some(saved) = snapshot::load(&store.dir) else {
+        return Ok((analyzer, Seqs::default(), oldest));
+    };
     match analyzer.restore(saved.analyzer) {
-        Ok(_) => Ok((analyzer, saved.next.max(oldest))),
+        Ok(_) => Ok((analyzer, Seqs::restore(saved.seqs), saved.next.max(oldest))),
         Err(error) => {
             tracing::warn!(%error, "engine state is of another version; folding the journal anew");
-            Ok((analyzer, oldest))
+            Ok((analyzer, Seqs::default(), oldest))
         }
     }
 }

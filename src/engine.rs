@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use alerting::Alerting;
 use analytics::rules::Analyzer;
 use domain::{Timestamp, Verdict, Why};
-use ingest::{Decoder, Record};
+use ingest::{Decoder, Heard, Record};
 use journal::Journal;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::assembly::Fatal;
+use crate::errands::SharedSeqs;
 use crate::follow::{READ_BYTES, SharedQuality, wait};
 use crate::publish::Outlet;
 use crate::snapshot::{self, Saved};
@@ -36,6 +37,8 @@ pub struct Engine {
     pub quality: SharedQuality,
     /// What judges the water.
     pub analyzer: SharedAnalyzer,
+    /// Which reports are missing.
+    pub seqs: SharedSeqs,
     /// What tells people.
     pub alerting: Alerting,
     /// MQTT's `warnings/…`.
@@ -82,12 +85,30 @@ impl Engine {
             Record::Admitted(mut admitted) => {
                 self.quality.read().unwrap_or_else(PoisonError::into_inner).judge(&mut admitted);
                 analyzer.step(&admitted, verdicts);
+                self.number(&admitted);
                 admitted.received_at
             }
             Record::Clock(now) => {
                 analyzer.tick(now, verdicts);
                 now
             }
+        }
+    }
+
+    /// Notes the report's number.
+    fn number(&self, admitted: &domain::Admitted) {
+        let mut seqs = self.seqs.lock().unwrap_or_else(PoisonError::into_inner);
+        match seqs.step(admitted) {
+            Some(Heard::Opened(reports)) => {
+                metrics::counter!("saltline_gaps_opened_total").increment(reports);
+                tracing::info!(station = %admitted.station, seq = admitted.seq, reports, "gap");
+            }
+            Some(Heard::Filled) => metrics::counter!("saltline_gaps_filled_total").increment(1),
+            Some(Heard::Reset) => {
+                metrics::counter!("saltline_seq_resets_total").increment(1);
+                tracing::info!(station = %admitted.station, seq = admitted.seq, "count began anew");
+            }
+            Some(Heard::Next | Heard::Known) | None => {}
         }
     }
 
@@ -111,7 +132,8 @@ impl Engine {
 
     fn save(&self) -> Result<(), Fatal> {
         let analyzer = self.analyzer.lock().unwrap_or_else(PoisonError::into_inner).snapshot();
-        match snapshot::save(&self.dir, &Saved { next: self.next, analyzer }) {
+        let seqs = self.seqs.lock().unwrap_or_else(PoisonError::into_inner).save();
+        match snapshot::save(&self.dir, &Saved { next: self.next, analyzer, seqs }) {
             Ok(()) => Ok(self.journal.set_cursor("engine", self.next)?),
             Err(error) => {
                 // The journal still holds everything; the next start only takes longer.

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::assembly::Fatal;
 use crate::book::{BOOK_EVERY, Book};
 use crate::engine::Engine;
+use crate::errands::Errands;
 use crate::follow::{Follower, Keeper, Tally, keep};
 use crate::settings::Config;
 use crate::store::Store;
@@ -91,6 +92,12 @@ impl Running {
     pub fn engine(&mut self, engine: Engine) -> Result<(), Fatal> {
         let stop = self.stop_of(Stage::Engine);
         self.thread("engine", move |runtime| engine.run(runtime, &stop))
+    }
+
+    /// Carries out what is asked of stations, on a thread of its own.
+    pub fn errands(&mut self, errands: Errands) -> Result<(), Fatal> {
+        let stop = self.stop_of(Stage::Engine);
+        self.thread("errands", move |runtime| errands.run(runtime, &stop))
     }
 
     /// Keeps history on a thread of its own, and seals it on another.
@@ -196,6 +203,8 @@ impl Running {
         self.failure("dead letters", failed);
         let failed = self.store.sessions.journal().watch_state();
         self.failure("sessions", failed);
+        let failed = self.store.said.watch_state();
+        self.failure("said", failed);
     }
 
     /// A journal that failed ends the process: after a failed sync nothing may be acknowledged.
@@ -284,7 +293,7 @@ impl Running {
         let waits: [(Stage, &[&str]); 5] = [
             (Stage::Door, &["door", "reload", "upstreams"]),
             (Stage::Clockwork, &["clock", "registry", "accounts"]),
-            (Stage::Engine, &["engine", "history", "keeper"]),
+            (Stage::Engine, &["engine", "history", "keeper", "errands"]),
             (Stage::Outbox, &["outbox"]),
             (Stage::Portal, &["portal"]),
         ];

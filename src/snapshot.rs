@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use analytics::rules::Snapshot;
+use ingest::SavedSeqs;
 use serde::{Deserialize, Serialize};
 
 /// The engine's place and state.
@@ -17,6 +18,9 @@ pub struct Saved {
     pub next: u64,
     /// The analyzer's state.
     pub analyzer: Snapshot,
+    /// Which reports are missing. A file of before has none; then the count begins with the next report.
+    #[serde(default)]
+    pub seqs: SavedSeqs,
 }
 
 /// Reads the saved state, if there is one that can be read.

@@ -11,6 +11,12 @@ use registry::{Registry, RegistryError};
 
 use crate::settings::Config;
 
+/// The folder of refused packets.
+pub const DEAD_LETTERS: &str = "deadletter";
+
+/// Disk for what stations said beside their readings: 100,000 receipts, of which all but the newest were heard.
+pub const SAID_DISK_BYTES_MAX: u64 = 16 << 20;
+
 /// Everything in the data folder.
 #[derive(Clone)]
 pub struct Store {
@@ -20,6 +26,8 @@ pub struct Store {
     pub journal: Journal,
     /// Refused packets.
     pub dead_letters: Journal,
+    /// What stations said beside their readings.
+    pub said: Journal,
     /// What was decided and who was told.
     pub ledger: Journal,
     /// What is remembered of MQTT clients.
@@ -82,13 +90,18 @@ impl Store {
             segment_bytes_max: (config.dead_letter_bytes_max / 16).max(1 << 16),
             ..journal::Config::default()
         };
+        let said = journal::Config {
+            segment_bytes_max: SAID_DISK_BYTES_MAX / 16,
+            ..journal::Config::default()
+        };
         let tail = history::Config {
             tail_readings_max: config.tail_readings_max,
             tail_age_max: config.tail_age_max,
         };
         let store = Self {
             journal: Journal::open(&dir.join("journal"), &readings)?,
-            dead_letters: Journal::open(&dir.join("deadletter"), &letters)?,
+            dead_letters: Journal::open(&dir.join(DEAD_LETTERS), &letters)?,
+            said: Journal::open(&dir.join("said"), &said)?,
             ledger: Journal::open(&dir.join("ledger"), &journal::Config::default())?,
             sessions: SessionLog::open(&dir.join("sessions"), clock)?,
             history: History::open(&dir.join("history"), tail)?,

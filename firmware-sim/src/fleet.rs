@@ -11,7 +11,7 @@ use crate::clock::VirtualTime;
 use crate::estuary::{Estuary, SimStation, station};
 use crate::keys::Key;
 use crate::mqtt::{Door, Version};
-use crate::station::{Dials, Life, Orders};
+use crate::station::{Backlog, Dials, Life, Orders};
 use crate::tally::{Tally, Totals};
 
 /// How often the counters are logged.
@@ -32,6 +32,10 @@ pub struct Fleet {
     pub time: VirtualTime,
     /// Virtual time between measurements.
     pub interval: Duration,
+    /// How long all of them stood there without a link when they begin.
+    pub away: Duration,
+    /// What they do with what they could not send in time.
+    pub backlog: Backlog,
 }
 
 /// A station that the twin does not have, or has no key for.
@@ -103,6 +107,8 @@ impl Fleet {
             dials: self.dials,
             time: self.time,
             interval: self.interval,
+            away: self.away,
+            backlog: self.backlog,
             door: self.door.clone(),
             key: Some(key.to_owned()),
             version: if number.is_multiple_of(2) { Version::V311 } else { Version::V5 },

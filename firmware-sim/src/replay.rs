@@ -198,7 +198,10 @@ fn heed(
         // Sent again with the next connection, after the back-off.
         Incoming::Later(_) => return Err(LinkError::Closed("quota exceeded".to_owned())),
         Incoming::Goodbye(why) => return Err(LinkError::Closed(why)),
-        Incoming::Welcome { .. } | Incoming::Turned(_) | Incoming::Alive => {}
+        Incoming::Welcome { .. }
+        | Incoming::Turned(_)
+        | Incoming::Message { .. }
+        | Incoming::Alive => {}
     }
     Ok(())
 }

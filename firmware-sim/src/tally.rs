@@ -12,6 +12,7 @@ pub struct Tally {
     acked: AtomicU64,
     refused: AtomicU64,
     dropped: AtomicU64,
+    resent: AtomicU64,
     connected: AtomicU64,
     power_cuts: AtomicU64,
     queued: Mutex<BTreeMap<&'static str, usize>>,
@@ -30,6 +31,8 @@ pub struct Totals {
     pub refused: u64,
     /// Reports lost to a full store.
     pub dropped: u64,
+    /// Acknowledged reports that the engine asked for again, and got.
+    pub resent: u64,
     /// Reports that still wait.
     pub queued: u64,
     /// Connections made.
@@ -59,6 +62,10 @@ impl Tally {
         self.dropped.fetch_add(reports, Relaxed);
     }
 
+    pub(crate) fn resent(&self) {
+        self.resent.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn connected(&self) {
         self.connected.fetch_add(1, Relaxed);
     }
@@ -81,6 +88,7 @@ impl Tally {
             acked: self.acked.load(Relaxed),
             refused: self.refused.load(Relaxed),
             dropped: self.dropped.load(Relaxed),
+            resent: self.resent.load(Relaxed),
             queued: queued.values().map(|n| *n as u64).sum(),
             connected: self.connected.load(Relaxed),
             power_cuts: self.power_cuts.load(Relaxed),

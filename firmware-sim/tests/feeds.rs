@@ -11,7 +11,7 @@ use std::sync::Arc;
 use broker::{Answer, Broker};
 use firmware_sim::clock::MachineClock;
 use firmware_sim::load::Load;
-use firmware_sim::mqtt::{Door, Login, Version};
+use firmware_sim::mqtt::{Door, Login, Session, Version};
 use firmware_sim::record::{self, Mapping};
 use firmware_sim::replay::{Pace, REPLAY_WINDOW, Replay};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ fn replay(broker: &Broker, pace: Pace, version: Version) -> Replay {
             code: "real".to_owned(),
             key: Some("k".to_owned()),
             version,
+            session: Session::Fresh,
             window: REPLAY_WINDOW,
         },
         pace,

@@ -15,7 +15,7 @@ use firmware_sim::clock::{MachineClock, VirtualTime};
 use firmware_sim::estuary::station;
 use firmware_sim::fleet::Fleet;
 use firmware_sim::mqtt::{Door, Tls};
-use firmware_sim::station::Dials;
+use firmware_sim::station::{Backlog, Dials};
 use rumqttc::v5::mqttbytes::v5::PubAckReason;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +44,16 @@ fn run(codes: &[&str], door: Door, dials: Dials) -> Running {
     let start = Timestamp::parse_rfc3339(START).unwrap();
     let time = VirtualTime { start, epoch: MachineClock.now(), speed: 6_000.0 };
     let interval = Duration::from_secs(300);
-    let fleet = Fleet { door, stations, seed: 42, dials, time, interval };
+    let fleet = Fleet {
+        door,
+        stations,
+        seed: 42,
+        dials,
+        time,
+        interval,
+        away: Duration::ZERO,
+        backlog: Backlog::Unasked,
+    };
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(fleet.run(Arc::new(MachineClock), stop.clone()));
@@ -64,16 +73,17 @@ async fn both_versions_say_what_the_wire_document_says() {
     let totals = running.stop().await;
     assert_eq!(totals.measured, totals.acked + totals.queued, "{totals:?}");
     let readings = broker.readings();
-    let first = readings.iter().find(|s| s.client == "xuan-hoa").unwrap();
-    assert_eq!(first.topic, "stations/xuan-hoa/readings");
-    let json = first.json();
-    assert_eq!(json["time"], START);
+    let own: Vec<_> = readings.iter().filter(|s| s.client == "xuan-hoa").collect();
+    assert!(own.iter().all(|said| said.topic == "stations/xuan-hoa/readings"));
+    assert!(own.iter().any(|said| said.json()["time"] == START));
+    let json = own.last().unwrap().json();
     assert!(json.get("replay").is_none(), "news is no backlog");
     let names: BTreeSet<_> = json["values"].as_object().unwrap().keys().cloned().collect();
     let wanted = ["battery", "conductivity", "ph", "salinity", "water_level", "water_temperature"];
     assert_eq!(names, wanted.map(str::to_owned).into());
-    let seqs: Vec<u64> =
-        readings.iter().filter(|s| s.client == "xuan-hoa").map(broker::Said::seq).collect();
+    // Whatever was measured before the link was up comes after the news.
+    let mut seqs: Vec<u64> = own.iter().map(|said| said.seq()).collect();
+    seqs.sort_unstable();
     assert!(seqs.windows(2).all(|w| w[1] == w[0] + 1), "{seqs:?}");
     let book = broker.book.lock().unwrap();
     for knock in &book.knocks {
@@ -91,17 +101,22 @@ async fn both_versions_say_what_the_wire_document_says() {
 }
 
 #[tokio::test]
-async fn what_was_not_acknowledged_comes_again_oldest_first_and_as_a_backlog() {
+async fn what_was_not_acknowledged_comes_again_after_the_news_and_as_a_backlog() {
     let broker = Broker::open([Answer::Ack, Answer::Ack, Answer::Hangup]).await;
     let running = run(&["vam-giong"], door(&broker), Dials::default());
     broker.until(|b| b.acked().len() >= 30).await;
     let totals = running.stop().await;
-    let seqs: Vec<u64> = broker.acked().iter().map(broker::Said::seq).collect();
-    assert!(seqs.windows(2).all(|w| w[1] == w[0] + 1), "no gap, no repeat, in order: {seqs:?}");
-    let backlog: Vec<bool> =
-        broker.acked().iter().map(|s| s.json()["replay"].as_bool().unwrap_or(false)).collect();
-    assert!(!backlog[0] && backlog[2], "the report of before the break comes as a backlog");
-    assert!(!backlog[backlog.len() - 1], "and then there is news again");
+    let acked = broker.acked();
+    let is_old = |said: &broker::Said| said.json()["replay"].as_bool().unwrap_or(false);
+    let mut seqs: Vec<u64> = acked.iter().map(broker::Said::seq).collect();
+    let old: Vec<u64> = acked.iter().filter(|s| is_old(s)).map(broker::Said::seq).collect();
+    assert!(old.windows(2).all(|w| w[0] < w[1]), "the backlog comes oldest first: {old:?}");
+    assert!(old.contains(&(seqs[0] + 2)), "the report of before the break comes as a backlog");
+    let first_old = seqs.iter().position(|seq| *seq == old[0]).unwrap();
+    assert!(!is_old(&acked[2]) && 2 < first_old, "after the news: {seqs:?}");
+    assert!(!is_old(&acked[acked.len() - 1]), "and then there is news again");
+    seqs.sort_unstable();
+    assert!(seqs.windows(2).all(|w| w[1] == w[0] + 1), "no gap, no repeat: {seqs:?}");
     assert!(totals.connected >= 2 && totals.sent > totals.acked);
 }
 
@@ -193,9 +208,76 @@ async fn stations_speak_tls_with_an_authority_they_trust_and_with_no_other() {
         code: "xuan-hoa".to_owned(),
         key: None,
         version: firmware_sim::mqtt::Version::V311,
+        session: firmware_sim::mqtt::Session::Fresh,
         window: 1,
     };
     assert!(firmware_sim::mqtt::Link::open(&door, &login).await.is_err());
     std::fs::write(&ca, "nothing").unwrap();
     assert!(Tls::trusting(&ca).is_err());
+}
+
+#[tokio::test]
+async fn what_is_asked_for_again_comes_again_and_the_question_is_answered_once_it_has_arrived() {
+    let broker = Broker::open([]).await;
+    let running = run(&["xuan-hoa", "my-tho"], door(&broker), Dials::default());
+    let seqs = |b: &Broker, code: &str| -> Vec<u64> {
+        b.acked().iter().filter(|s| s.client == code).map(broker::Said::seq).collect()
+    };
+    let codes = ["xuan-hoa", "my-tho"];
+    broker.until(|b| codes.iter().all(|code| 5 <= seqs(b, code).len())).await;
+    for code in codes {
+        let first = seqs(&broker, code)[0];
+        let body = serde_json::json!({
+            "id": format!("q-{code}"), "kind": "resend", "from_seq": first, "to_seq": first + 2,
+        });
+        let topic = format!("stations/{code}/command");
+        broker.book.lock().unwrap().tell.push((code.to_owned(), topic, body.to_string()));
+    }
+    // The broker tells at the next packet; the answers come in order.
+    let receipts = |b: &Broker, code: &str| -> Vec<String> {
+        let book = b.book.lock().unwrap();
+        let own = book.said.iter().filter(|s| s.topic == format!("stations/{code}/receipt"));
+        own.map(|s| s.json()["state"].as_str().unwrap().to_owned()).collect()
+    };
+    broker.until(|b| codes.iter().all(|code| receipts(b, code).len() == 2)).await;
+    let totals = running.stop().await;
+    for code in codes {
+        assert_eq!(receipts(&broker, code), ["accepted", "done"]);
+        let all = seqs(&broker, code);
+        let again: Vec<u64> = all[1..].iter().copied().filter(|seq| *seq < all[0] + 3).collect();
+        assert_eq!(&again[2..], &all[..3], "the three came twice, the second time in order");
+        let replays = broker.acked();
+        let replays = replays.iter().filter(|s| s.client == code && s.json()["replay"] == true);
+        assert_eq!(replays.count(), 3);
+    }
+    assert_eq!(totals.resent, 6);
+    assert_eq!(totals.measured, totals.acked + totals.queued, "{totals:?}");
+}
+
+#[tokio::test]
+async fn two_weeks_away_come_back_after_the_news_at_their_pace() {
+    let broker = Broker::open([]).await;
+    let start = Timestamp::parse_rfc3339(START).unwrap();
+    let time = VirtualTime { start, epoch: MachineClock.now(), speed: 600.0 };
+    let fleet = Fleet {
+        door: door(&broker),
+        stations: vec![(station("xuan-hoa").unwrap(), "secret".to_owned())],
+        seed: 42,
+        dials: Dials::default(),
+        time,
+        interval: Duration::from_secs(300),
+        away: Duration::from_secs(14 * 86_400),
+        backlog: Backlog::Unasked,
+    };
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(fleet.run(Arc::new(MachineClock), stop.clone()));
+    broker.until(|b| 14 * 288 < b.acked().len()).await;
+    let totals = Running { tasks, stop }.stop().await;
+    let acked = broker.acked();
+    let old = |s: &broker::Said| s.json()["replay"] == true;
+    assert!(!old(&acked[0]), "what is news when it comes back goes first");
+    let seqs: BTreeSet<u64> = acked.iter().map(broker::Said::seq).collect();
+    assert_eq!(seqs.len() as u64, seqs.last().unwrap() - seqs.first().unwrap() + 1, "no hole");
+    assert!(14 * 288 <= seqs.len() && totals.dropped == 0, "{totals:?}");
 }

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
-use domain::{Clock, Reason, Refusal, Report, Station};
+use domain::{Clock, Reason, Refusal, Report, Station, Timestamp};
 use journal::{Durable, Journal, JournalError};
 use metrics::Counter;
 
@@ -14,6 +14,7 @@ use crate::admit::{Limits, ParameterTable, admit};
 use crate::deadletter::DeadLetter;
 use crate::formats::json;
 use crate::record::Record;
+use crate::said::{SAID_BYTES_MAX, Said, What};
 
 /// Who is speaking.
 #[derive(Debug, Clone)]
@@ -39,6 +40,7 @@ pub enum Answer {
 pub struct Batch {
     records: Vec<Bytes>,
     dead: Vec<Bytes>,
+    said: Vec<Bytes>,
     received: u64,
     refused: BTreeMap<Reason, u64>,
 }
@@ -47,13 +49,13 @@ impl Batch {
     /// Nothing to make durable.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.dead.is_empty()
+        self.records.is_empty() && self.dead.is_empty() && self.said.is_empty()
     }
 
     /// Bytes that the batch will write, about.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.records.iter().chain(&self.dead).map(Bytes::len).sum()
+        self.records.iter().chain(&self.dead).chain(&self.said).map(Bytes::len).sum()
     }
 }
 
@@ -62,6 +64,7 @@ impl Batch {
 pub struct Proof {
     _readings: Option<Durable>,
     _dead: Option<Durable>,
+    _said: Option<Durable>,
 }
 
 /// What the intake has counted since the start, readings each.
@@ -140,6 +143,7 @@ pub struct Intake {
 struct Inner {
     journal: Journal,
     dead_letters: Journal,
+    said: OnceLock<Journal>,
     parameters: RwLock<Arc<ParameterTable>>,
     limits: Limits,
     clock: Arc<dyn Clock>,
@@ -158,8 +162,16 @@ impl Intake {
     ) -> Self {
         let parameters = RwLock::new(Arc::new(parameters));
         let counts = Arc::new(Counts::new());
-        let inner = Inner { journal, dead_letters, parameters, limits, clock, counts };
+        let said = OnceLock::new();
+        let inner = Inner { journal, dead_letters, said, parameters, limits, clock, counts };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// The same intake, which keeps in this journal what stations say beside their readings. The first journal stands.
+    #[must_use]
+    pub fn hearing(self, said: Journal) -> Self {
+        drop(self.inner.said.set(said));
+        self
     }
 
     /// What has been counted since the start.
@@ -220,6 +232,42 @@ impl Intake {
         batch.dead.push(DeadLetter::new(now, refusal, station, topic, payload).encode());
     }
 
+    /// Adds to the batch what a station said on a topic of its own that we act upon; says nothing of others.
+    pub fn note(&self, pass: &Pass, topic: &str, payload: &Bytes, batch: &mut Batch) {
+        let station = &pass.station.code;
+        let Some(what) = What::of(topic, station) else { return };
+        if SAID_BYTES_MAX < payload.len() {
+            tracing::warn!(%station, topic, bytes = payload.len(), reason = "too_large", "not heard");
+            metrics::counter!("saltline_said_unheard_total", "reason" => "too_large").increment(1);
+            return;
+        }
+        metrics::counter!("saltline_said_total", "what" => what.as_str()).increment(1);
+        let (received_at, station) = (self.inner.clock.now(), station.clone());
+        batch.said.push(Said { received_at, station, what, payload: payload.clone() }.encode());
+    }
+
+    /// Sends a dead letter in again, the way that every packet goes, for the station as it stands in the book now.
+    ///
+    /// The letter is judged as of the moment it came: a report without a time was taken then, and a clock that was
+    /// wrong then is still wrong. Its readings are a replay and are received now, so that they correct the past and
+    /// never raise an alarm of it. What is still refused is told, and not kept a second time.
+    pub fn retake(&self, pass: &Pass, letter: &DeadLetter, batch: &mut Batch) -> Answer {
+        if letter.reason == Reason::ForeignTopic {
+            let detail = format!("`{}` is still not a topic of a report", letter.topic);
+            return Answer::Refused(Refusal { reason: Reason::ForeignTopic, detail });
+        }
+        let reports = match json::decode(&letter.payload) {
+            Ok(reports) => reports,
+            Err(refusal) => return Answer::Refused(refusal),
+        };
+        let again =
+            Arrival { judged_at: letter.received_at, replayed_at: Some(self.inner.clock.now()) };
+        match self.admit_all(pass, &reports, again, batch) {
+            (Some(refusal), Took::Nothing) => Answer::Refused(refusal),
+            (refused, _) => Answer::Stored { refused },
+        }
+    }
+
     /// Makes the batch durable. While the disk is full this waits.
     ///
     /// # Errors
@@ -228,7 +276,8 @@ impl Intake {
         &self,
         batch: Batch,
     ) -> impl Future<Output = Result<Proof, JournalError>> + Send + 'static {
-        let Batch { records, dead, received, refused } = batch;
+        let Batch { records, dead, said, received, refused } = batch;
+        let said = self.inner.said.get().filter(|_| !said.is_empty()).map(|to| to.append(said));
         let readings = (!records.is_empty()).then(|| self.inner.journal.append(records));
         let letters = (!dead.is_empty()).then(|| self.inner.dead_letters.append(dead));
         let underway = Underway::begin(&self.inner.counts);
@@ -237,12 +286,16 @@ impl Intake {
                 Some(letters) => Some(letters.await?),
                 None => None,
             };
+            let said = match said {
+                Some(said) => Some(said.await?),
+                None => None,
+            };
             let readings = match readings {
                 Some(readings) => Some(readings.await?),
                 None => None,
             };
             underway.arrived(received, &refused);
-            Ok(Proof { _readings: readings, _dead: dead })
+            Ok(Proof { _readings: readings, _dead: dead, _said: said })
         }
     }
 
@@ -254,12 +307,31 @@ impl Intake {
         reports: &[Report<'_>],
         batch: &mut Batch,
     ) -> Answer {
+        let arrival = Arrival { judged_at: self.inner.clock.now(), replayed_at: None };
+        let (first, took) = self.admit_all(pass, reports, arrival, batch);
+        if let Some(refusal) = &first {
+            self.refuse(Some(pass), topic, payload, refusal, batch);
+        }
+        match (first, took) {
+            (Some(refusal), Took::Nothing) => Answer::Refused(refusal),
+            (refused, _) => Answer::Stored { refused },
+        }
+    }
+
+    /// Admits what can be, and gives back the first refusal.
+    fn admit_all(
+        &self,
+        pass: &Pass,
+        reports: &[Report<'_>],
+        arrival: Arrival,
+        batch: &mut Batch,
+    ) -> (Option<Refusal>, Took) {
         let table = self.inner.parameters.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let now = self.inner.clock.now();
         let mut first = None;
-        let mut stored = false;
+        let mut took = Took::Nothing;
         for report in reports {
-            let admission = admit(report, &pass.station, &table, &self.inner.limits, now);
+            let at = arrival.judged_at;
+            let admission = admit(report, &pass.station, &table, &self.inner.limits, at);
             // A report refused as a whole refuses each of its readings.
             let each = if admission.admitted.is_some() { 1 } else { report.values.len() as u64 };
             for refusal in &admission.refused {
@@ -267,20 +339,31 @@ impl Intake {
                 *batch.refused.entry(refusal.reason).or_default() += count;
             }
             batch.received += report.values.len() as u64;
-            if let Some(admitted) = &admission.admitted {
-                batch.records.push(Record::encode_admitted(admitted));
-                stored = true;
+            if let Some(mut admitted) = admission.admitted {
+                if let Some(now) = arrival.replayed_at {
+                    (admitted.received_at, admitted.replay) = (now, true);
+                }
+                batch.records.push(Record::encode_admitted(&admitted));
+                took = Took::Some;
             }
             first = first.or_else(|| admission.refused.into_iter().next());
         }
-        if let Some(refusal) = &first {
-            self.refuse(Some(pass), topic, payload, refusal, batch);
-        }
-        match first {
-            Some(refusal) if !stored => Answer::Refused(refusal),
-            refused => Answer::Stored { refused },
-        }
+        (first, took)
     }
+}
+
+/// When a packet came, and when it was sent in again.
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    judged_at: Timestamp,
+    replayed_at: Option<Timestamp>,
+}
+
+/// Was anything of a packet believed?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Took {
+    Some,
+    Nothing,
 }
 
 #[cfg(test)]
@@ -331,5 +414,72 @@ mod tests {
         );
         let (_, bytes) = &journal.read(0, 1).unwrap()[0];
         assert!(matches!(Decoder::default().decode(bytes), Ok(Record::Admitted(_))));
+    }
+
+    #[test]
+    fn a_letter_that_is_sent_in_again_is_a_replay_of_the_moment_it_came() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = journal::Config::default();
+        let journal = Journal::open(&dir.path().join("journal"), &config).unwrap();
+        let dead = Journal::open(&dir.path().join("deadletter"), &config).unwrap();
+        let table = ParameterTable::new(&domain::standard_parameters());
+        let intake = Intake::new(journal.clone(), dead.clone(), table, ADMIT, Arc::new(Held));
+        let mut station = example_station();
+        let letter = |payload: &'static str, reason| {
+            let refusal = Refusal { reason, detail: String::new() };
+            let came = Timestamp::from_millis(1_773_000_000_000);
+            let topic = "stations/xuan-hoa/readings";
+            DeadLetter::new(came, &refusal, "xuan-hoa", topic, &Bytes::from(payload))
+        };
+        let unknown = letter(r#"{"values":{"Sal":8.85,"ph":7}}"#, Reason::UnknownParameter);
+        let mut batch = Batch::default();
+        let retake = |station: &Station, letter: &DeadLetter, batch: &mut Batch| {
+            intake.retake(&Pass { station: Arc::new(station.clone()) }, letter, batch)
+        };
+        let before = retake(&station, &unknown, &mut Batch::default());
+        assert!(matches!(before, Answer::Stored { refused: Some(_) }), "still not mended");
+        station.profile.fields.push(domain::Mapping {
+            name: "Sal".to_owned(),
+            parameter: domain::ParameterCode::new("salinity").unwrap(),
+            scale: 1.0,
+            offset: 0.0,
+        });
+        assert_eq!(retake(&station, &unknown, &mut batch), Answer::Stored { refused: None });
+        let nonsense = letter("not json", Reason::Malformed);
+        assert!(matches!(retake(&station, &nonsense, &mut batch), Answer::Refused(_)));
+        let foreign = letter(r#"{"values":{"ph":7}}"#, Reason::ForeignTopic);
+        assert!(matches!(retake(&station, &foreign, &mut batch), Answer::Refused(_)));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(intake.commit(batch)).unwrap();
+        assert_eq!(dead.durable_end(), 0, "what is still refused is not kept twice");
+        let (_, bytes) = &journal.read(0, 1).unwrap()[0];
+        let Ok(Record::Admitted(admitted)) = Decoder::default().decode(bytes) else { panic!() };
+        assert!(admitted.replay && admitted.values.len() == 2);
+        assert_eq!(admitted.taken_at, unknown.received_at, "it had no time of its own");
+        assert_eq!(admitted.received_at, Held.now());
+    }
+
+    #[test]
+    fn what_a_station_says_beside_its_readings_is_on_disk_before_there_is_a_proof() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |name: &str| {
+            Journal::open(&dir.path().join(name), &journal::Config::default()).unwrap()
+        };
+        let said = open("said");
+        let table = ParameterTable::new(&domain::standard_parameters());
+        let intake = Intake::new(open("journal"), open("dead"), table, ADMIT, Arc::new(Held))
+            .hearing(said.clone());
+        let pass = Pass { station: Arc::new(example_station()) };
+        let mut batch = Batch::default();
+        let receipt = Bytes::from_static(b"{}");
+        intake.note(&pass, "stations/xuan-hoa/receipt", &receipt, &mut batch);
+        intake.note(&pass, "stations/xuan-hoa/log", &receipt, &mut batch);
+        let huge = Bytes::from(vec![b' '; SAID_BYTES_MAX + 1]);
+        intake.note(&pass, "stations/xuan-hoa/config/reported", &huge, &mut batch);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(intake.commit(batch)).unwrap();
+        assert_eq!(said.durable_end(), 1);
+        let (_, bytes) = &said.read(0, 1).unwrap()[0];
+        assert_eq!(Said::decode(bytes).unwrap().what, What::Receipt);
     }
 }

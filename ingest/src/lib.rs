@@ -4,7 +4,9 @@ mod formats; // bytes to a report: what the station said
 mod admit; // what we believe of it
 mod record; // an admitted report as the journal carries it
 mod deadletter; // what we do not believe, kept
+mod said; // what a station says beside its readings
 mod intake; // many packets, one commit, one proof
+mod seqs; // which reports are missing
 mod stations; // whom there is
 pub mod mqtt; // stations that call us
 pub mod upstream; // stations behind somebody else's broker
@@ -14,4 +16,6 @@ pub use deadletter::DeadLetter;
 pub use formats::{Format, REPORTS_MAX, VALUES_MAX, json};
 pub use intake::{Accounts, Answer, Batch, Intake, Pass, Proof};
 pub use record::{BadRecord, Decoder, Record};
+pub use said::{SAID_BYTES_MAX, Said, What};
+pub use seqs::{Ask, Due, Gap, Gaps, Heard, RANGES_MAX, SavedSeqs, Seqs};
 pub use stations::Stations;

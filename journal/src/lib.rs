@@ -10,8 +10,10 @@ mod recovery; // what a power cut left behind
 mod cursor; // how far a follower has come
 mod commit; // the one thread that writes
 mod journal; // the handle
+mod look; // reading beside the one who writes
 pub mod verify; // every record, without opening it
 
 pub use error::JournalError;
 pub use frame::RECORD_BYTES_MAX;
 pub use journal::{Config, Durable, Journal, Position, State};
+pub use look::newest;

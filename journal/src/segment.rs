@@ -68,11 +68,20 @@ impl Segment {
 
     /// Opens a segment and checks its header. `Ok(None)` where the header itself is torn.
     pub fn open(path: &Path, first: Position) -> Result<Option<Self>, JournalError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(path)
-            .map_err(JournalError::io("open", path))?;
+        Self::open_as(path, first, OpenOptions::new().read(true).write(true))
+    }
+
+    /// The same for somebody who only looks.
+    pub fn open_to_read(path: &Path, first: Position) -> Result<Option<Self>, JournalError> {
+        Self::open_as(path, first, OpenOptions::new().read(true))
+    }
+
+    fn open_as(
+        path: &Path,
+        first: Position,
+        options: &OpenOptions,
+    ) -> Result<Option<Self>, JournalError> {
+        let file = options.open(path).map_err(JournalError::io("open", path))?;
         let mut head = [0_u8; SEGMENT_HEADER as usize];
         match file.read_exact_at(&mut head, 0) {
             Ok(()) if head == header(first) => {}

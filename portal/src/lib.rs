@@ -3,6 +3,7 @@
 
 mod words; // two languages, numbers, ages, times
 pub mod view; // what is asked of the other rooms
+mod field; // what stands between us and the stations
 mod state; // how a station stands: colour, shape and word
 mod nearest; // the name that was meant
 mod problem; // an error, as the API says it
@@ -22,6 +23,7 @@ mod rooms; // the view, answered by the real rooms
 
 pub use desk::NOTE_CHARS_MAX;
 pub use events::{EVENTS_KEPT, LISTENERS_MAX};
+pub use field::{AskGaps, Field, Gaps, Letter, Letters, LettersWanted};
 pub use problem::Problem;
 pub use rooms::{Portal, Rooms, bind, serve};
 pub use serve::{CONNECTIONS_MAX, app, serve_view};

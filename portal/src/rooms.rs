@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::field::Field;
 use crate::serve::serve_view;
 use crate::site::{Beside, LiveReading, Readiness, Settings};
 use crate::view::{
@@ -50,6 +51,8 @@ pub struct Portal {
     pub public_url: Option<String>,
     /// Addresses that other parts answer on the same port.
     pub beside: Vec<Beside>,
+    /// Refused packets, gaps and commands.
+    pub field: Option<Field>,
 }
 
 /// Serves the portal on `listener` until `stop`, then lets answers under way end.
@@ -86,6 +89,7 @@ impl Portal {
             demo: self.demo,
             public_url: self.public_url.clone(),
             beside: self.beside.clone(),
+            field: self.field.clone(),
         }
     }
 }

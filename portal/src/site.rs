@@ -18,6 +18,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::assets::{self, Assets};
 use crate::events::{self, Events};
+use crate::field::Field;
 use crate::headers::{self, Route};
 use crate::limiter::Limiter;
 use crate::session::Transport;
@@ -77,6 +78,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// Addresses of others on the same port.
     pub beside: Vec<Beside>,
+    /// Refused packets, gaps, commands; without it their addresses answer that nothing is known.
+    pub field: Option<Field>,
 }
 
 pub(crate) struct Site {
@@ -144,6 +147,16 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
     at("/api/v1/stations", get(api::stations::list));
     at("/api/v1/stations/{code}", get(api::stations::one));
     at("/api/v1/stations/{code}/readings", get(api::readings::readings));
+    at(
+        "/api/v1/stations/{code}/commands",
+        get(api::field::commands).post(api::field::make_command),
+    );
+    at("/api/v1/stations/{code}/commands/{id}", get(api::field::one_command));
+    at("/api/v1/stations/{code}/config", get(api::field::config).put(api::field::configure));
+    at("/api/v1/gaps", get(api::field::gaps));
+    at("/api/v1/deadletter", get(api::field::letters));
+    at("/api/v1/deadletter/{id}", get(api::field::one_letter));
+    at("/api/v1/deadletter/{id}/replay", post(api::field::replay));
     at("/api/v1/latest", get(api::latest::latest));
     at("/api/v1/warnings", get(api::warnings::warnings));
     at("/api/v1/alerts", get(api::alerts::list));

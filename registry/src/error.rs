@@ -29,6 +29,12 @@ pub enum Noun {
     Session,
     /// A token of a person or a service.
     Token,
+    /// A command to a station.
+    Command,
+    /// A station's configuration.
+    Config,
+    /// A dead letter.
+    Letter,
 }
 
 impl fmt::Display for Noun {
@@ -43,6 +49,9 @@ impl fmt::Display for Noun {
             Self::User => "user",
             Self::Session => "session",
             Self::Token => "token",
+            Self::Command => "command",
+            Self::Config => "configuration",
+            Self::Letter => "dead letter",
         })
     }
 }

@@ -21,14 +21,20 @@ mod duties; // of what
 mod users; // who may look
 mod endings; // who may no longer
 mod sessions; // who is looking
+mod commands; // what a station is told
+mod configs; // how it is to be set
+mod replays; // dead letters sent in again
 pub mod pack; // a province as a folder of text
 
 pub use audit::Audit;
 pub use claims::{CLAIM_PREFIX, ClaimCode, Claimed};
+pub use commands::{ARGS_BYTES_MAX, COMMANDS_OPEN_MAX, Command, CommandState, EXPIRES_MAX, Wish};
+pub use configs::{CONFIG_BYTES_MAX, Held, StationConfig, config_hash};
 pub use error::{Noun, RegistryError};
 pub use fits::{Misfit, misfits};
 pub use keys::{Login, Provable};
 pub use openings::Openings;
+pub use replays::{REPLAYS_AT_ONCE_MAX, Replay, ReplayState, ReplaysAsked};
 pub use rivers::{River, RiverKind};
 pub use scram::Verifier;
 pub use secret::StationKey;

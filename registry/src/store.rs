@@ -138,6 +138,11 @@ impl Change {
         &mut self.tx
     }
 
+    /// Who makes it.
+    pub(crate) fn who(&self) -> &str {
+        &self.who
+    }
+
     /// How many entries this change has written so far.
     pub(crate) const fn moves(&self) -> usize {
         self.moves

@@ -3,8 +3,10 @@
 mod station; // add, list, show, remove, keys
 mod claim; // a word on paper
 mod token; // add, list, revoke
+mod command; // what a station is told
 mod user; // add, password, remove, list
 mod rule; // list, remove
+mod deadletter; // list, replay
 mod store; // verify
 mod import; // a province pack
 mod output; // table, JSON, CSV
@@ -12,11 +14,13 @@ mod serve; // run, demo
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use registry::RegistryError;
 
 use crate::assembly::Fatal;
+use crate::letters::LettersError;
 use crate::settings::{Config, DEFAULTS, SettingsError};
 use crate::store::StoreError;
 
@@ -66,6 +70,8 @@ enum Command {
     Station(station::Station),
     /// The tokens of people and services at the front door.
     Token(token::Token),
+    /// The packets that were refused: look at them, send them in again.
+    Deadletter(deadletter::Deadletter),
     /// The people who may log in.
     User(user::User),
     /// The rules of the province.
@@ -101,6 +107,8 @@ enum Trouble {
     Store(#[from] StoreError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Letters(#[from] LettersError),
     #[error("province pack cannot be applied")]
     Pack(#[from] registry::pack::PackError),
     #[error("{0}")]
@@ -112,13 +120,14 @@ impl Trouble {
     fn code(&self) -> u8 {
         match self {
             Self::No(_) => 1,
-            Self::Registry(RegistryError::Busy) => 75,
+            Self::Registry(RegistryError::Busy)
+            | Self::Letters(LettersError::Registry(RegistryError::Busy)) => 75,
             Self::Registry(error) if is_no(error) => 1,
             Self::Pack(_) => 1,
             Self::Usage(_) => 2,
             Self::Settings(_) | Self::Fatal(Fatal::Channel { .. } | Fatal::Rule(_)) => 78,
             Self::Fatal(Fatal::Listen { .. } | Fatal::Door(_)) | Self::Later(_) => 75,
-            Self::Fatal(_) | Self::Store(_) | Self::Registry(_) => 74,
+            Self::Fatal(_) | Self::Store(_) | Self::Registry(_) | Self::Letters(_) => 74,
         }
     }
 }
@@ -169,12 +178,25 @@ fn execute(command: Command) -> Result<(), Trouble> {
         }
         Command::Station(station) => with_runtime(station.run()),
         Command::Token(token) => with_runtime(token.run()),
+        Command::Deadletter(deadletter) => with_runtime(deadletter.run()),
         Command::User(user) => with_runtime(user.run()),
         Command::Rule(rule) => with_runtime(rule.run()),
         Command::Store(store) => store.run(),
         Command::Import(import) => with_runtime(import.run()),
         Command::Version => output::print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
     }
+}
+
+/// A duration as people type it: 10m, 2d, 1h 30m.
+fn span(text: &str) -> Option<Duration> {
+    let span: jiff::Span = text.parse().ok()?;
+    let long = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
+    Duration::try_from(long).ok().filter(|long| !long.is_zero())
+}
+
+/// The same, for an argument.
+fn span_arg(text: &str) -> Result<Duration, String> {
+    span(text).ok_or_else(|| "write a duration above zero, as 10m or 2d".to_owned())
 }
 
 fn with_runtime<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {

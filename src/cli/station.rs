@@ -5,7 +5,7 @@ use domain::{StationCode, Timestamp};
 use serde_json::json;
 
 use super::output::{self, Format, Row};
-use super::{Place, Trouble, claim, token};
+use super::{Place, Trouble, claim, command, token};
 use crate::store::open_registry;
 
 /// The stations of the province.
@@ -31,6 +31,18 @@ enum Act {
         /// Its code.
         code: String,
     },
+    /// Tell a station to do something.
+    Command(command::Tell),
+    /// List what a station was told, newest first.
+    Commands {
+        /// Its code.
+        code: String,
+        /// At most so many.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// Say how a station is to be set, or ask how it is.
+    Configure(command::Configure),
     /// Take a station away: its key no longer opens a connection, its duties end, its readings stay.
     Remove {
         /// Its code.
@@ -128,6 +140,11 @@ impl Station {
             Act::ClaimCode(claim) => {
                 claim.run(&registry, self.output, settings.public_url.as_deref()).await
             }
+            Act::Command(tell) => tell.run(&registry, self.output).await,
+            Act::Commands { code, limit } => {
+                command::list(&registry, &code, limit, self.output).await
+            }
+            Act::Configure(configure) => configure.run(&registry, self.output).await,
             Act::Remove { code, yes } => {
                 let code = parse(&code)?;
                 if !yes {

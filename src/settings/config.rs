@@ -35,6 +35,8 @@ pub struct Config {
     pub tick: Duration,
     /// After a start silence is not judged for this long.
     pub start_grace: Duration,
+    /// A gap in a station's numbers is asked for when nothing filled it for so long.
+    pub gap_settle: Duration,
     /// E-mail, if used.
     pub email: Option<Channel>,
     /// SMS, if used.
@@ -85,6 +87,7 @@ impl Config {
             tail_age_max: at("history.tail_age_max").duration()?,
             tick: at("engine.tick").duration()?,
             start_grace: at("engine.start_grace").duration()?,
+            gap_settle: at("engine.gap_settle").duration()?,
             email: channel(
                 layers,
                 "channels.email.url",

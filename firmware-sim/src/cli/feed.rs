@@ -10,7 +10,7 @@ use domain::{Clock, StationCode, Timestamp};
 use firmware_sim::clock::MachineClock;
 use firmware_sim::keys;
 use firmware_sim::load::Load;
-use firmware_sim::mqtt::{Login, Version};
+use firmware_sim::mqtt::{Login, Session, Version};
 use firmware_sim::record::{self, Mapping, Sorted};
 use firmware_sim::replay::{Pace, REPLAY_WINDOW, Replay, Replayed};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -116,6 +116,7 @@ pub async fn replay(args: ReplayArgs) -> Result<ExitCode, Fault> {
                 Speaks::V311 => Version::V311,
                 Speaks::V5 => Version::V5,
             },
+            session: Session::Fresh,
             window: REPLAY_WINDOW,
         },
         pace: if args.flat_out { Pace::FlatOut } else { Pace::Speed(args.speed) },

@@ -10,7 +10,7 @@ use firmware_sim::clock::{MachineClock, VirtualTime};
 use firmware_sim::estuary;
 use firmware_sim::fleet::{Fleet, choose};
 use firmware_sim::keys;
-use firmware_sim::station::Dials;
+use firmware_sim::station::{Backlog, Dials};
 use serde_json::json;
 
 use super::words::{duration, instant, not_negative, positive, probability, some_time};
@@ -55,6 +55,12 @@ pub struct EstuaryArgs {
     /// Sensor faults of a station in a virtual day.
     #[arg(long, default_value = "0", value_name = "PER_DAY", value_parser = not_negative)]
     faults: f64,
+    /// Virtual time that the stations have stood there without a link when they begin.
+    #[arg(long, default_value = "0s", value_parser = duration)]
+    away: Duration,
+    /// Keep what could not be sent in time until the engine asks for it.
+    #[arg(long)]
+    only_when_asked: bool,
     /// Stop after so long, in real time.
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     long: Option<Duration>,
@@ -88,6 +94,8 @@ pub async fn estuary(args: EstuaryArgs) -> Result<ExitCode, Fault> {
         },
         time: VirtualTime { start: args.start.unwrap_or(epoch), epoch, speed: args.speed },
         interval: args.interval,
+        away: args.away,
+        backlog: if args.only_when_asked { Backlog::Asked } else { Backlog::Unasked },
     };
     tracing::info!(seed = args.seed, stations = fleet.stations.len(), start = %fleet.time.start, "begin");
     let stop = stop_signal(args.with_parent)?;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::packets::{Incoming, Malformed, Version};
+use super::packets::{Incoming, Malformed, Session, Version};
 
 /// Packets under way at once, where the engine does not ask for fewer: a station's modem has little memory.
 pub const WINDOW: u16 = 20;
@@ -100,6 +100,8 @@ pub struct Login {
     pub key: Option<String>,
     /// The MQTT it speaks.
     pub version: Version,
+    /// What the engine is to remember of it between two connections.
+    pub session: Session,
     /// Packets it would have under way at once, if the engine does not ask for fewer.
     pub window: u16,
 }
@@ -147,7 +149,8 @@ impl Link {
             last_heard: Instant::now(),
         };
         let key = login.key.as_deref();
-        login.version.connect(&login.code, key, KEEP_ALIVE_S, &mut link.outbox)?;
+        let out = &mut link.outbox;
+        login.version.connect(&login.code, key, KEEP_ALIVE_S, login.session, out)?;
         link.flush().await?;
         match link.next().await? {
             Incoming::Welcome { window } => link.window = link.window.min(window.max(1)),
@@ -176,6 +179,20 @@ impl Link {
     ) -> Result<(), LinkError> {
         self.version.publish(topic, payload.into(), pkid, retain, &mut self.outbox)?;
         Ok(())
+    }
+
+    /// Puts a subscription with QoS 1 into the next flush.
+    ///
+    /// # Errors
+    /// [`LinkError::Malformed`] where it cannot be written as a packet.
+    pub fn subscribe(&mut self, filters: &[String], pkid: u16) -> Result<(), LinkError> {
+        self.version.subscribe(filters, pkid, &mut self.outbox)?;
+        Ok(())
+    }
+
+    /// Puts the acknowledgement of a message into the next flush.
+    pub fn acknowledge(&mut self, pkid: u16) {
+        self.version.acknowledge(pkid, &mut self.outbox);
     }
 
     /// Hands everything to the network; a peer that takes nothing for 20 s is gone.

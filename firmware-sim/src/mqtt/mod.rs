@@ -5,4 +5,4 @@ mod packets; // both versions behind one small vocabulary
 mod link; // one connection
 
 pub use link::{Door, Link, LinkError, Login, Tls, WINDOW};
-pub use packets::{Incoming, Version};
+pub use packets::{Incoming, Session, Version};

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use rumqttc::mqttbytes::{QoS as QoS4, v4};
 use rumqttc::v5::mqttbytes::{QoS as QoS5, v5};
 
-/// The largest packet that a station reads: it subscribes to nothing, so all that comes is small.
+/// The largest packet that a station reads: commands of 4 kB and a configuration of 8 kB are the largest that come.
 const READ_BYTES_MAX: u32 = 64 * 1024;
 
 /// Which MQTT a station speaks.
@@ -15,6 +15,18 @@ pub enum Version {
     /// MQTT 5.
     V5,
 }
+
+/// What the engine remembers of a station between two connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Session {
+    /// Nothing.
+    Fresh,
+    /// Its subscriptions and the commands that came meanwhile, for 14 days.
+    Kept,
+}
+
+/// How long a kept session is kept: as long as a station's own log.
+const SESSION_S: u32 = 14 * 86_400;
 
 /// What a station can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +46,15 @@ pub enum Incoming {
     Later(u16),
     /// The engine hangs up, and why.
     Goodbye(String),
+    /// A message on a topic of the station's own.
+    Message {
+        /// The whole topic.
+        topic: String,
+        /// Its bytes.
+        payload: Bytes,
+        /// To be acknowledged with, where it asks for that.
+        pkid: Option<u16>,
+    },
     /// A sign of life.
     Alive,
 }
@@ -50,24 +71,28 @@ impl Version {
         code: &str,
         key: Option<&str>,
         keep_alive_s: u16,
+        session: Session,
         out: &mut BytesMut,
     ) -> Result<(), Malformed> {
+        let fresh = session == Session::Fresh;
         let will_topic = format!("stations/{code}/state");
         let written = match self {
             Self::V311 => {
                 let mut connect = v4::Connect::new(code);
-                connect.keep_alive = keep_alive_s;
+                (connect.keep_alive, connect.clean_session) = (keep_alive_s, fresh);
                 connect.last_will =
                     Some(v4::LastWill::new(will_topic, "offline", QoS4::AtLeastOnce, true));
                 connect.login = key.map(|key| v4::Login::new(code, key));
                 connect.write(out).map_err(malformed)
             }
             Self::V5 => {
+                let mut kept = v5::ConnectProperties::new();
+                kept.session_expiry_interval = Some(SESSION_S);
                 let connect = v5::Connect {
                     keep_alive: keep_alive_s,
                     client_id: code.to_owned(),
-                    clean_start: true,
-                    properties: None,
+                    clean_start: fresh,
+                    properties: (!fresh).then_some(kept),
                 };
                 let will = v5::LastWill::new(will_topic, "offline", QoS5::AtLeastOnce, true, None);
                 let login = key.map(|key| v5::Login::new(code, key));
@@ -99,6 +124,37 @@ impl Version {
             }
         };
         written.map(drop)
+    }
+
+    /// SUBSCRIBE with QoS 1.
+    pub(super) fn subscribe(
+        self,
+        filters: &[String],
+        pkid: u16,
+        out: &mut BytesMut,
+    ) -> Result<(), Malformed> {
+        let written = match self {
+            Self::V311 => {
+                let filter =
+                    |path: &String| v4::SubscribeFilter::new(path.clone(), QoS4::AtLeastOnce);
+                let mut subscribe = v4::Subscribe::new_many(filters.iter().map(filter));
+                subscribe.pkid = pkid;
+                subscribe.write(out).map_err(malformed)
+            }
+            Self::V5 => {
+                let filter = |path: &String| v5::Filter::new(path.clone(), QoS5::AtLeastOnce);
+                let mut subscribe = v5::Subscribe::new_many(filters.iter().map(filter), None);
+                subscribe.pkid = pkid;
+                subscribe.write(out).map_err(malformed)
+            }
+        };
+        written.map(drop)
+    }
+
+    /// PUBACK: four bytes in both versions.
+    pub(super) fn acknowledge(self, pkid: u16, out: &mut BytesMut) {
+        let [high, low] = pkid.to_be_bytes();
+        out.extend_from_slice(&[0x40, 0x02, high, low]);
     }
 
     /// PINGREQ.
@@ -143,6 +199,11 @@ fn told_by_v4(packet: v4::Packet) -> Incoming {
         }
         v4::Packet::ConnAck(ack) => Incoming::Turned(format!("{:?}", ack.code)),
         v4::Packet::PubAck(ack) => Incoming::Acked(ack.pkid),
+        v4::Packet::Publish(publish) => Incoming::Message {
+            pkid: (publish.qos != QoS4::AtMostOnce).then_some(publish.pkid),
+            topic: publish.topic,
+            payload: publish.payload,
+        },
         _ => Incoming::Alive,
     }
 }
@@ -162,6 +223,11 @@ fn told_by_v5(packet: v5::Packet) -> Incoming {
                 let words = ack.properties.and_then(|p| p.reason_string).unwrap_or_default();
                 Incoming::Refused(ack.pkid, format!("{reason:?} {words}").trim_end().to_owned())
             }
+        },
+        v5::Packet::Publish(publish) => Incoming::Message {
+            topic: String::from_utf8_lossy(&publish.topic).into_owned(),
+            payload: publish.payload,
+            pkid: (publish.qos != QoS5::AtMostOnce).then_some(publish.pkid),
         },
         v5::Packet::Disconnect(bye) => Incoming::Goodbye(format!("{:?}", bye.reason_code)),
         _ => Incoming::Alive,

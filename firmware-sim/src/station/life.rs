@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Clock, Timestamp};
+use serde_json::json;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Dials, FLASH_REPORTS, Fate, Flash, Sample, Span, Stored, Wakes, measure};
+use super::{Commands, Dials, Errand, FLASH_REPORTS, Fate, Flash, Order, Pace, Sample, Span};
+use super::{Stored, Wakes, measure};
 use crate::backoff::Backoff;
 use crate::clock::VirtualTime;
 use crate::estuary::{Estuary, SimStation};
-use crate::mqtt::{Door, Incoming, Link, LinkError, Login, Version, WINDOW};
+use crate::mqtt::{Door, Incoming, Link, LinkError, Login, Session, Version, WINDOW};
 use crate::tally::Tally;
 
 /// A station looks at least so often what has become due; with time running fast, once a virtual minute, but never
@@ -37,12 +39,26 @@ pub struct Orders {
     pub time: VirtualTime,
     /// Virtual time between measurements.
     pub interval: Duration,
+    /// How long it has stood there without a link when it begins.
+    pub away: Duration,
+    /// What it does with what it could not send in time.
+    pub backlog: Backlog,
     /// Where the engine is.
     pub door: Door,
     /// The station's key.
     pub key: Option<String>,
     /// The MQTT it speaks.
     pub version: Version,
+}
+
+/// What a station does with reports that it could not send while they were news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backlog {
+    /// It sends them after the news, at its pace.
+    #[default]
+    Unasked,
+    /// It keeps them until it is asked, as a logger does whose firmware forgot where it stood.
+    Asked,
 }
 
 /// A living station.
@@ -53,6 +69,10 @@ pub struct Life {
     tally: Arc<Tally>,
     fate: Fate,
     flash: Flash,
+    commands: Commands,
+    pace: Pace,
+    /// Questions for old reports that are being answered: id, first and last number, how many are kept.
+    resends: Vec<(String, u64, u64, u64)>,
     due: Timestamp,
     clock_error_ms: i64,
     link: Option<Up>,
@@ -77,16 +97,21 @@ impl Life {
         tally: Arc<Tally>,
     ) -> Self {
         let now = orders.time.at(clock.now());
+        let first = now - orders.away;
         let interval = orders.interval;
         // Numbers continue from run to run, because virtual time does.
-        let first_seq = now.as_millis().max(0).cast_unsigned() / interval.as_millis().max(1) as u64;
+        let first_seq =
+            first.as_millis().max(0).cast_unsigned() / interval.as_millis().max(1) as u64;
         let fate = Fate::new(orders.seed, place.code, orders.dials);
-        Self {
+        let floor = first.floor(interval);
+        let mut life = Self {
             place,
             fate,
             flash: Flash::new(first_seq, FLASH_REPORTS),
-            due: now.floor(interval)
-                + if now.floor(interval) == now { Duration::ZERO } else { interval },
+            commands: Commands::default(),
+            pace: Pace::new(now),
+            resends: Vec::new(),
+            due: floor + if floor == first { Duration::ZERO } else { interval },
             clock_error_ms: 0,
             link: None,
             retry: Backoff::new(fate.seed()),
@@ -94,7 +119,11 @@ impl Life {
             orders,
             clock,
             tally,
+        };
+        if !life.orders.away.is_zero() {
+            life.measure_all_until(now);
         }
+        life
     }
 
     /// Lives until told to stop; then says goodbye.
@@ -128,6 +157,11 @@ impl Life {
             );
             self.due = now.floor(interval);
         }
+        self.measure_all_until(now);
+    }
+
+    fn measure_all_until(&mut self, now: Timestamp) {
+        let interval = self.orders.interval;
         while self.due <= now {
             if self.fate.power_cut(self.due).is_none() {
                 let sample = measure(&self.orders.estuary, &self.fate, self.place, self.due);
@@ -178,6 +212,8 @@ impl Life {
                 () = stop.cancelled() => {}
                 () = self.connect() => {}
             }
+            // What became due while the link came up is news, and goes before the backlog.
+            self.measure_until(self.now());
         }
         if let Err(error) = self.send().await {
             self.lost(&error);
@@ -189,6 +225,7 @@ impl Life {
             code: self.place.code.to_owned(),
             key: self.orders.key.clone(),
             version: self.orders.version,
+            session: Session::Kept,
             window: WINDOW,
         };
         match self.greet(&login).await {
@@ -213,41 +250,105 @@ impl Life {
 
     async fn greet(&mut self, login: &Login) -> Result<Up, LinkError> {
         let mut link = Link::open(&self.orders.door, login).await?;
+        // First it listens, then it says that it is there: what was meant for it meanwhile comes again after that.
+        let own = format!("stations/{}", self.place.code);
+        let filters = [format!("{own}/command"), format!("{own}/config/desired")];
+        link.subscribe(&filters, self.next_pkid())?;
         let pkid = self.next_pkid();
-        let topic = format!("stations/{}/state", self.place.code);
-        link.publish(&topic, "online", pkid, true)?;
+        link.publish(&format!("{own}/state"), "online", pkid, true)?;
         link.flush().await?;
         Ok(Up { link, since: self.now(), under_way: 0, send_after: Instant::now() })
     }
 
-    /// Fills the window with the oldest reports that are not under way.
+    /// Answers first, then fills the window: news, then what was asked for, then the backlog, these two at their pace.
     async fn send(&mut self) -> Result<(), LinkError> {
         let Some(mut up) = self.link.take() else { return Ok(()) };
+        self.answer(&mut up)?;
         let topic = format!("stations/{}/readings", self.place.code);
+        let now = self.now();
         let mut sent = 0;
         while up.under_way < up.link.window() && up.send_after <= Instant::now() {
             let pkid = self.next_pkid();
-            let interval = self.orders.interval;
-            let Some(report) = self.flash.send_next(pkid) else { break };
             // Older than one interval when the link came up: a backlog, not news.
-            let replay = interval < up.since.since(report.at);
-            up.link.publish(&topic, payload(report, replay), pkid, false)?;
+            let news_from = up.since - self.orders.interval;
+            let Some((report, replay)) = self.next_report(pkid, news_from, now) else { break };
+            up.link.publish(&topic, payload(&report, replay), pkid, false)?;
             up.under_way += 1;
             sent += 1;
         }
-        if 0 < sent {
-            self.tally.sent(sent);
-            up.link.flush().await?;
-        }
+        self.tally.sent(sent);
+        up.link.flush().await?;
         up.link.keep_alive(0 < up.under_way).await?;
         self.link = Some(up);
         Ok(())
     }
 
+    /// The report whose turn it is, and whether it is a replay.
+    fn next_report(
+        &mut self,
+        pkid: u16,
+        news_from: Timestamp,
+        now: Timestamp,
+    ) -> Option<(Stored, bool)> {
+        if let Some(news) = self.flash.send_news(pkid, news_from) {
+            return Some((news.clone(), false));
+        }
+        if !self.pace.may(now) {
+            return None;
+        }
+        let asked = self.flash.send_asked(pkid).cloned();
+        let old = match (asked, self.orders.backlog) {
+            (Some(asked), _) => Some(asked),
+            (None, Backlog::Unasked) => self.flash.send_backlog(pkid).cloned(),
+            (None, Backlog::Asked) => None,
+        };
+        let old = old?;
+        self.pace.went();
+        Some((old, true))
+    }
+
+    /// Sends the answers that are not under way.
+    fn answer(&mut self, up: &mut Up) -> Result<(), LinkError> {
+        loop {
+            let pkid = self.next_pkid();
+            let Some(answer) = self.commands.send_next(pkid) else { return Ok(()) };
+            let topic = format!("stations/{}/{}", self.place.code, answer.below);
+            up.link.publish(&topic, answer.body.to_string(), pkid, answer.retain)?;
+        }
+    }
+
+    /// Does what the engine says.
+    fn obey(&mut self, topic: &str, payload: &[u8]) {
+        let own = format!("stations/{}/", self.place.code);
+        let Some(below) = topic.strip_prefix(&own) else { return };
+        match self.commands.heed(below, payload, self.now()) {
+            Some(Order::Resend { id, from, to }) => {
+                let kept = self.flash.ask(from, to);
+                tracing::info!(station = self.place.code, from, to, kept, "asked for old reports");
+                self.resends.push((id, from, to, kept));
+            }
+            Some(Order::Pace(per_s)) => self.pace.set(per_s),
+            None => {}
+        }
+        self.finish_resends();
+    }
+
+    /// Answers the questions of which every report has arrived.
+    fn finish_resends(&mut self) {
+        let (flash, commands) = (&self.flash, &mut self.commands);
+        self.resends.retain(|(id, from, to, kept)| {
+            let owes = flash.owes(*from, *to);
+            if !owes {
+                commands.done(id, &json!({ "sent": kept }));
+            }
+            owes
+        });
+    }
+
     fn next_pkid(&mut self) -> u16 {
         loop {
             self.pkid = self.pkid % u16::MAX + 1;
-            if !self.flash.uses(self.pkid) {
+            if !self.flash.uses(self.pkid) && !self.commands.uses(self.pkid) {
                 return self.pkid;
             }
         }
@@ -278,17 +379,34 @@ impl Life {
     fn heed(&mut self, incoming: Incoming) {
         let Some(up) = &mut self.link else { return };
         match incoming {
-            Incoming::Acked(pkid) => {
-                if self.flash.acknowledge(pkid) {
+            Incoming::Acked(pkid) => match self.flash.acknowledge(pkid) {
+                Some(errand) => {
                     up.under_way = up.under_way.saturating_sub(1);
-                    self.tally.acked();
+                    match errand {
+                        Errand::Own => self.tally.acked(),
+                        Errand::Again => self.tally.resent(),
+                    }
+                    self.finish_resends();
+                }
+                None => self.commands.acknowledge(pkid),
+            },
+            Incoming::Refused(pkid, why) => {
+                if let Some(errand) = self.flash.acknowledge(pkid) {
+                    up.under_way = up.under_way.saturating_sub(1);
+                    if errand == Errand::Own {
+                        self.tally.refused();
+                    }
+                    tracing::warn!(station = self.place.code, why, "the engine refused a report");
+                    self.finish_resends();
+                } else {
+                    self.commands.acknowledge(pkid);
                 }
             }
-            Incoming::Refused(pkid, why) => {
-                if self.flash.acknowledge(pkid) {
-                    up.under_way = up.under_way.saturating_sub(1);
-                    self.tally.refused();
-                    tracing::warn!(station = self.place.code, why, "the engine refused a report");
+            Incoming::Message { topic, payload, pkid } => {
+                self.obey(&topic, &payload);
+                // What it asks for is remembered now; only then is it acknowledged.
+                if let (Some(pkid), Some(up)) = (pkid, &mut self.link) {
+                    up.link.acknowledge(pkid);
                 }
             }
             Incoming::Later(pkid) => {
@@ -314,6 +432,7 @@ impl Life {
             tracing::info!(station = self.place.code, why, queued = self.flash.len(), "link down");
         }
         self.flash.all_again();
+        self.commands.all_again();
     }
 
     fn report_queue(&self) {

@@ -2,10 +2,14 @@
 
 mod sonde; // what the sensors make of the truth
 mod fate; // links, power, clocks and sensors that fail, by the seed
-mod flash; // what is kept until it is acknowledged
+mod flash; // what is kept, and what is still to be sent
+mod orders; // what the engine tells it
+mod pace; // how fast the past may follow
 mod life; // measuring, storing, sending, failing, coming back
 
 pub use fate::{Dials, Fate, Fault, Span, Wakes};
-pub use flash::{FLASH_REPORTS, Flash, Stored};
-pub use life::{Life, Orders};
+pub use flash::{Errand, FLASH_REPORTS, Flash, Stored};
+pub use life::{Backlog, Life, Orders};
+pub use orders::{Answer, Commands, Order};
+pub use pace::Pace;
 pub use sonde::{Sample, measure};

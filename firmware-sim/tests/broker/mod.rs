@@ -58,6 +58,8 @@ pub struct Book {
     pub knocks: Vec<Knock>,
     /// Answers to the next readings; acknowledged when empty.
     pub script: VecDeque<Answer>,
+    /// Client, topic and payload that it is told with its next packet.
+    pub tell: Vec<(String, String, String)>,
     /// Only this key is right; any where empty.
     pub key: String,
 }
@@ -207,6 +209,12 @@ fn answer_v4(
             if answer == Answer::Ack {
                 v4::PubAck::new(publish.pkid).write(out).unwrap();
             }
+            if let Some((topic, payload)) = book.told(client) {
+                let mut told =
+                    v4::Publish::new(topic, rumqttc::mqttbytes::QoS::AtLeastOnce, payload);
+                told.pkid = 1;
+                told.write(out).unwrap();
+            }
             answer == Answer::Hangup
         }
         v4::Packet::PingReq => {
@@ -250,6 +258,12 @@ fn answer_v5(
                 Answer::Hangup => return true,
             };
             v5::PubAck { pkid: publish.pkid, reason, properties: None }.write(out).unwrap();
+            if let Some((topic, payload)) = book.told(client) {
+                let qos = rumqttc::v5::mqttbytes::QoS::AtLeastOnce;
+                let mut told = v5::Publish::new(topic, qos, payload, None);
+                told.pkid = 1;
+                told.write(out).unwrap();
+            }
             false
         }
         v5::Packet::PingReq(_) => {
@@ -261,6 +275,12 @@ fn answer_v5(
 }
 
 impl Book {
+    fn told(&mut self, client: &str) -> Option<(String, String)> {
+        let at = self.tell.iter().position(|(to, ..)| to == client)?;
+        let (_, topic, payload) = self.tell.remove(at);
+        Some((topic, payload))
+    }
+
     fn note(
         &mut self,
         client: &str,

@@ -214,12 +214,12 @@ mod tests {
     async fn who_pushes_on_is_mad_and_who_rests_is_not() {
         let (debts, start) = (Arc::default(), Instant::now());
         let mut meter = meter(&debts, start);
-        for second in 0..6 {
-            let now = start + Duration::from_secs(second);
+        for tenth in 0..=50 {
+            let now = start + Duration::from_millis(100 * tenth);
             meter.refill(now);
             push(&mut meter, 1);
             meter.closed_until(now);
-            assert_eq!(meter.is_mad(now), second == 5, "{second}");
+            assert_eq!(meter.is_mad(now), tenth == 50, "{tenth}");
         }
         meter.refill(start + Duration::from_secs(7));
         assert!(!meter.is_mad(start + Duration::from_secs(7)));

@@ -85,6 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let position = self.shared.broker.publish(published(publish), origin);
                 self.inbound.gathering.wait_for(position);
                 heard = true;
+                self.note(publish);
                 Verdict::Good
             }
             Destination::Foreign => Verdict::Refused(Fate::Wholly, self.refuse_foreign(publish)),
@@ -173,6 +174,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.inbound.gathering.echoes.push(Echo { message, retain, id });
         }
         verdict
+    }
+
+    /// What a station says beside its readings and that we act upon is on disk before it is acknowledged.
+    fn note(&mut self, publish: &Publish<'_>) {
+        if let Some(pass) = self.peer.pass() {
+            let batch = &mut self.inbound.gathering.batch;
+            self.shared.intake.note(pass, publish.topic, &publish.payload, batch);
+        }
     }
 
     fn refuse_foreign(&mut self, publish: &Publish<'_>) -> Refusal {

@@ -11,3 +11,4 @@ mod messages; // subscriptions, retained messages, sessions, wills
 mod kept; // sessions over power cuts
 mod faults; // bad input, half-open handshakes, clients that never read
 mod peers; // clients that we did not write, and TLS
+mod fanout; // many who listen, and some who never read

@@ -6,6 +6,7 @@ pub(crate) mod readings; // what was measured, by time
 pub(crate) mod latest; // what was measured last
 pub(crate) mod warnings; // how the water stands under each rule
 pub(crate) mod alerts; // what was made of it for people
+pub(crate) mod field; // what is refused, missing, told and set
 
 use std::sync::Arc;
 

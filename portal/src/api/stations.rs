@@ -8,6 +8,7 @@ use axum::http::Uri;
 use domain::Station;
 use serde::Serialize;
 
+use super::field::GapsSaid;
 use super::{Segment, station};
 use crate::problem::Problem;
 use crate::query::Pairs;
@@ -32,6 +33,8 @@ pub(crate) struct StationWhole {
     #[serde(flatten)]
     station: StationSaid,
     parameters: Vec<ParameterSaid>,
+    /// Reports that are missing; `null` where the station does not number them.
+    gaps: Option<GapsSaid>,
 }
 
 #[derive(Serialize)]
@@ -103,5 +106,7 @@ pub(crate) async fn one(
             .collect(),
     });
     let parameters = said.collect();
-    Ok(Json(StationWhole { station: StationSaid::new(station, &book), parameters }))
+    let field = site.settings.field.as_ref();
+    let gaps = field.and_then(|field| field.gaps_of(&station.code)).as_ref().map(GapsSaid::new);
+    Ok(Json(StationWhole { station: StationSaid::new(station, &book), parameters, gaps }))
 }

@@ -88,6 +88,7 @@ async fn page(site: &Site, lang: Lang, code: &str, uri: &Uri) -> Result<Markup, 
         @for chart in &charts { (chart) }
         @if charts.is_empty() { p.none { (lang.say("Trạm này chưa gửi số đo nào.", "This station has not sent any reading yet.")) } }
         (table)
+        (here.gaps())
         p { a href=(format!("/api/v1/stations/{}/readings", station.code)) { (lang.say("Số liệu 24 giờ (JSON)", "Readings of 24 h (JSON)")) } }
     };
     let path = format!("/s/{}?hours={hours}", station.code);
@@ -222,6 +223,27 @@ impl<'a> Here<'a> {
             parameter: parameter.code.clone(),
             from,
             to: self.now + Duration::from_millis(1),
+        }
+    }
+
+    /// One line on reports that are missing, where any are.
+    fn gaps(&self) -> Markup {
+        let lang = self.lang;
+        let field = self.site.settings.field.as_ref();
+        let gaps = field.and_then(|field| field.gaps_of(&self.station.code));
+        let Some(gaps) = gaps.filter(|gaps| 0 < gaps.missing) else { return html! {} };
+        html! {
+            p.gaps {
+                (lang.say("Còn thiếu ", "Missing: ")) (gaps.missing) (lang.say(" bản tin", " reports"))
+                @if let Some((_, _, since)) = gaps.ranges.first() {
+                    (lang.say(" từ ", " since ")) (lang.clock(*since, self.now))
+                }
+                @if let Some(asked) = gaps.asked_at {
+                    (lang.say("; đã yêu cầu trạm gửi lại lúc ", "; the station was asked at "))
+                    (lang.clock(asked, self.now))
+                }
+                "."
+            }
         }
     }
 

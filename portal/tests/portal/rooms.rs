@@ -123,6 +123,7 @@ async fn portal_in(folder: &std::path::Path) -> Portal {
         demo: true,
         public_url: None,
         beside: Vec::new(),
+        field: None,
     }
 }
 
