@@ -182,7 +182,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         for ack in &group.acks {
             answer(&mut self.socket.write, self.room.version, ack, self.why, proof);
         }
-        self.socket.write.extend_from_slice(&group.said);
+        if !group.said.is_empty() {
+            self.socket.write.extend_from_slice(&group.said);
+            self.session.subscription_answered();
+            self.mail = true;
+        }
         self.inbound.answered(group);
     }
 

@@ -57,8 +57,8 @@ pub(super) struct State {
     /// Retained messages that a subscription brought, which go out before the queue. Shared with the retained store,
     /// so they cost a pointer each; bounded by one whole set of them.
     retained: VecDeque<Letter>,
-    /// They wait for this position of the log, so that they do not come before the answer to their subscription.
-    retained_gate: Position,
+    /// They wait for the answer to their subscription, which waits for the log.
+    retained_wait: bool,
     queue: VecDeque<Letter>,
     queue_bytes: usize,
     /// Sent with QoS 1 and 2 and not done with.
@@ -269,7 +269,7 @@ impl Session {
             state.retained.push_back(letter);
         }
         let position = self.line.as_ref().map(Line::until_now);
-        state.retained_gate = position.unwrap_or(0);
+        state.retained_wait = position.is_some();
         if let Some(attached) = &state.attached {
             attached.notify();
         }
@@ -288,10 +288,15 @@ impl Session {
             if room.write_bytes_max <= to.len() || !state.flights.all_sent() {
                 return;
             }
-            if !self.take_off(&mut state, room, now, me, to) {
+            if !self.take_off(&mut state, room, now, &me.peer, to) {
                 return;
             }
         }
+    }
+
+    /// The subscription that brought retained messages is answered: they may follow.
+    pub(super) fn subscription_answered(&self) {
+        self.state().retained_wait = false;
     }
 
     /// Takes the letters whose turn it is: one, or for the log all that may go out together, so that they wait for one
@@ -301,14 +306,10 @@ impl Session {
         state: &mut State,
         room: &mut Room,
         now: Instant,
-        me: &Arc<Attachment>,
+        peer: &Peer,
         to: &mut BytesMut,
     ) -> bool {
-        if let Some(line) = &self.line
-            && !state.retained.is_empty()
-            && !line.has_reached(state.retained_gate)
-        {
-            line.notify_at(state.retained_gate, me);
+        if state.retained_wait {
             return false;
         }
         let (mut sent, mut done, mut once, mut any) = (Vec::new(), Vec::new(), false, false);
@@ -325,7 +326,7 @@ impl Session {
                 dropped("message_expired");
                 done.extend(letter.no);
             } else if letter.qos == 0 {
-                write(&letter, 0, false, room, now, &me.peer, to);
+                write(&letter, 0, false, room, now, peer, to);
                 break;
             } else {
                 let (no, qos) = (letter.no, letter.qos);
@@ -442,6 +443,7 @@ impl State {
         self.attached = Some(attachment);
         self.expiry_s = expiry_s;
         self.expires_at = None;
+        self.retained_wait = false;
         self.flights.restart();
     }
 
