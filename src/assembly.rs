@@ -9,7 +9,7 @@ use analytics::rules::Analyzer;
 use domain::{Clock, RuleError, Water};
 use ingest::mqtt::{Door, DoorError};
 use ingest::upstream::{Upstream, UpstreamError};
-use ingest::{ADMIT, BadRecord, Intake, ParameterTable, Stations};
+use ingest::{ADMIT, BadRecord, Intake, ParameterTable};
 use journal::{JournalError, State};
 use metrics_exporter_prometheus::PrometheusHandle;
 use portal::{Portal, Readiness};
@@ -134,7 +134,6 @@ struct Parts {
     alerting: Alerting,
     channels: Channels,
     intake: Intake,
-    stations: Stations,
     book: u64,
 }
 
@@ -153,8 +152,7 @@ impl Parts {
             ADMIT,
             setting.clock.clone(),
         );
-        let stations = Stations::default();
-        stations.set(store.registry.stations().await?);
+        intake.stations().set(store.registry.stations().await?);
         Ok(Self {
             clock: setting.clock.clone(),
             quality: Arc::new(RwLock::new(Arc::new(Quality::new(&parameters)))),
@@ -163,7 +161,6 @@ impl Parts {
             alerting,
             channels: channels(&setting.config)?,
             intake,
-            stations,
             book,
             store,
         })
@@ -187,9 +184,8 @@ impl Parts {
     }
 
     fn upstreams(&self, setting: &Setting) -> Result<Vec<Upstream>, Fatal> {
-        let upstream = |config: &ingest::upstream::Config| {
-            Upstream::new(config.clone(), &self.intake, &self.stations)
-        };
+        let upstream =
+            |config: &ingest::upstream::Config| Upstream::new(config.clone(), &self.intake);
         Ok(setting.config.upstreams.iter().map(upstream).collect::<Result<_, _>>()?)
     }
 
@@ -253,7 +249,6 @@ impl Parts {
             analyzer: self.analyzer,
             alerting: self.alerting,
             intake: self.intake,
-            stations: self.stations,
             outlet,
         });
         running.upstreams(upstreams);

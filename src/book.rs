@@ -7,7 +7,7 @@ use std::time::Duration;
 use alerting::Alerting;
 use analytics::quality::Quality;
 use domain::Clock;
-use ingest::{Intake, ParameterTable, Stations};
+use ingest::{Intake, ParameterTable};
 use tokio_util::sync::CancellationToken;
 
 use crate::assembly::{Fatal, roster};
@@ -38,10 +38,8 @@ pub struct Book {
     pub analyzer: SharedAnalyzer,
     /// Tells the people of the roster.
     pub alerting: Alerting,
-    /// Admits the parameters.
+    /// Admits the parameters, and knows whom other people speak of.
     pub intake: Intake,
-    /// Knows whom somebody else's broker speaks of.
-    pub stations: Stations,
     /// Publishes with their units.
     pub outlet: Outlet,
 }
@@ -77,7 +75,7 @@ impl Book {
         *self.quality.write().unwrap_or_else(PoisonError::into_inner) =
             Arc::new(Quality::new(&roster.parameters));
         self.intake.set_parameters(ParameterTable::new(&roster.parameters));
-        self.stations.set(self.store.registry.stations().await?);
+        self.intake.stations().set(self.store.registry.stations().await?);
         self.outlet.set_parameters(&roster.parameters);
         let intervals: Vec<_> =
             roster.stations.iter().map(|s| (s.code.clone(), s.interval)).collect();

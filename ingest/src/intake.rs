@@ -13,6 +13,7 @@ use crate::admit::{Limits, ParameterTable, admit};
 use crate::deadletter::DeadLetter;
 use crate::formats::json;
 use crate::record::Record;
+use crate::stations::Stations;
 
 /// Who is speaking.
 #[derive(Debug, Clone)]
@@ -127,6 +128,7 @@ struct Inner {
     journal: Journal,
     dead_letters: Journal,
     parameters: RwLock<Arc<ParameterTable>>,
+    stations: Stations,
     limits: Limits,
     clock: Arc<dyn Clock>,
     counts: Arc<Counts>,
@@ -144,7 +146,8 @@ impl Intake {
     ) -> Self {
         let parameters = RwLock::new(Arc::new(parameters));
         let counts = Arc::default();
-        let inner = Inner { journal, dead_letters, parameters, limits, clock, counts };
+        let stations = Stations::default();
+        let inner = Inner { journal, dead_letters, parameters, stations, limits, clock, counts };
         Self { inner: Arc::new(inner) }
     }
 
@@ -164,6 +167,16 @@ impl Intake {
     pub fn set_parameters(&self, table: ParameterTable) {
         let mut held = self.inner.parameters.write().unwrap_or_else(PoisonError::into_inner);
         *held = Arc::new(table);
+    }
+
+    /// The stations that gateways and other people's brokers may speak of; empty until somebody sets them.
+    #[must_use]
+    pub fn stations(&self) -> &Stations {
+        &self.inner.stations
+    }
+
+    pub(crate) fn now(&self) -> domain::Timestamp {
+        self.inner.clock.now()
     }
 
     /// Reads and settles one packet, and adds to the batch what must be durable before it is answered.

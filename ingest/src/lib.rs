@@ -5,13 +5,14 @@ mod admit; // what we believe of it
 mod record; // an admitted report as the journal carries it
 mod deadletter; // what we do not believe, kept
 mod intake; // many packets, one commit, one proof
-mod stations; // whom there is
+mod stations; // whom there is, and what others call them
+mod told; // messages in somebody else's words
 pub mod mqtt; // stations that call us
 pub mod upstream; // stations behind somebody else's broker
 
 pub use admit::{ADMIT, Admission, Limits, ParameterTable, admit};
 pub use deadletter::DeadLetter;
-pub use formats::{Format, REPORTS_MAX, VALUES_MAX, json};
+pub use formats::{Format, REPORTS_MAX, VALUES_MAX, chirpstack, json, sparkplug, thingsboard};
 pub use intake::{Accounts, Answer, Batch, Intake, Pass, Proof};
 pub use record::{BadRecord, Decoder, Record};
 pub use stations::Stations;

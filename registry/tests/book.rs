@@ -66,6 +66,7 @@ fn xuan_hoa() -> Station {
                 offset: -0.05,
             }],
         },
+        known_as: vec!["24e124136B502217".to_owned()],
     }
 }
 

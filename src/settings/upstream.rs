@@ -102,8 +102,12 @@ impl Entry<'_> {
             share: share.map(str::to_owned),
             workers: self.workers()?,
             topics: self.topics()?,
-            format: Format::parse(self.text("format"))
-                .ok_or_else(|| self.bad("format", &format!("there are {}", Format::NAMES)))?,
+            format: Format::parse(self.text("format")).ok_or_else(|| {
+                self.bad(
+                    "format",
+                    &format!("there are {}", Format::ALL.map(Format::as_str).join(", ")),
+                )
+            })?,
             packet_bytes_max: size(self.text("packet_bytes_max"), 1 << 10, 1 << 20)
                 .map_err(|wanted| self.bad("packet_bytes_max", &wanted))?
                 as usize,
