@@ -12,6 +12,7 @@ use journal::{Durable, Journal, JournalError};
 use crate::admit::{Limits, ParameterTable, admit};
 use crate::deadletter::DeadLetter;
 use crate::formats::json;
+use crate::formats::sparkplug::Nodes;
 use crate::record::Record;
 use crate::stations::Stations;
 
@@ -129,6 +130,8 @@ struct Inner {
     dead_letters: Journal,
     parameters: RwLock<Arc<ParameterTable>>,
     stations: Stations,
+    /// What Sparkplug nodes said at our own door.
+    nodes: Nodes,
     limits: Limits,
     clock: Arc<dyn Clock>,
     counts: Arc<Counts>,
@@ -146,8 +149,9 @@ impl Intake {
     ) -> Self {
         let parameters = RwLock::new(Arc::new(parameters));
         let counts = Arc::default();
-        let stations = Stations::default();
-        let inner = Inner { journal, dead_letters, parameters, stations, limits, clock, counts };
+        let (stations, nodes) = (Stations::default(), Nodes::default());
+        let inner =
+            Inner { journal, dead_letters, parameters, stations, nodes, limits, clock, counts };
         Self { inner: Arc::new(inner) }
     }
 
@@ -173,6 +177,10 @@ impl Intake {
     #[must_use]
     pub fn stations(&self) -> &Stations {
         &self.inner.stations
+    }
+
+    pub(crate) fn nodes(&self) -> &Nodes {
+        &self.inner.nodes
     }
 
     pub(crate) fn now(&self) -> domain::Timestamp {

@@ -245,7 +245,7 @@ mod tests {
             ("workers = 0", "1 to 16"),
             ("version = \"4\"", "3.1.1"),
             ("url = \"http://h\"", "mqtts://"),
-            ("format = \"xml\"", "json"),
+            ("format = \"xml\"", "sparkplug"),
             ("topics = [\"{station}/{station}\"]", "more than once"),
             ("topics = [7]", "list of topics"),
             ("password_file = \"x\"", "needs its user"),

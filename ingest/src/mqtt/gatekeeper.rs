@@ -103,6 +103,11 @@ impl Grant {
         self.verb != Verb::Write && topic::covers(&self.filter, filter)
     }
 
+    /// Does it name the first level of its topics, and leave no wildcard there?
+    pub(super) fn names_first_level(&self) -> bool {
+        !self.filter.starts_with(['+', '#'])
+    }
+
     /// May this topic be published on?
     pub(super) fn writes(&self, topic: &str) -> bool {
         self.verb != Verb::Read && topic::covers(&self.filter, topic)

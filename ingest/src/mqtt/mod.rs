@@ -13,6 +13,7 @@ mod login; // from a stream to somebody who is logged in
 mod peer; // what they may touch
 mod connection; // the loop of one client
 mod requests; // what each packet does
+mod told; // publishes in somebody else's words
 mod inbound; // between a publish and its acknowledgement
 mod end; // why a connection ends
 mod socket; // a stream and its two buffers

@@ -49,6 +49,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.shared.broker.counters.publishes[usize::from(publish.qos)].increment(1);
         let refused = match self.peer.destination(publish.topic) {
             Destination::Readings => self.take(publish),
+            Destination::Told(format) => self.take_told(format, publish),
             Destination::Subscribers => {
                 self.shared.broker.publish(published(publish), Some(&self.session));
                 None

@@ -3,6 +3,7 @@
 
 mod stand; // a door, its journals, and raw clients
 mod readings; // from a publish to its acknowledgement
+mod told; // in somebody else's words
 mod login; // who comes in
 mod messages; // subscriptions, retained messages, sessions, wills
 mod faults; // bad input, half-open handshakes, clients that never read

@@ -63,6 +63,10 @@ impl Keys {
             station("xuan-hoa"),
             guest("board", &[("latest/#", Verb::Read), ("stations/#", Verb::Read)]),
             guest("all", &[("#", Verb::ReadAndWrite)]),
+            guest(
+                "gateway",
+                &[("application/7/#", Verb::Write), ("spBv1.0/tg/#", Verb::ReadAndWrite)],
+            ),
         ]))
     }
 }
@@ -107,6 +111,9 @@ pub fn stand_behind(config: Config, gatekeeper: Arc<dyn Gatekeeper>) -> Stand {
     let dead = Journal::open(&dir.path().join("deadletter"), &journals).unwrap();
     let table = ParameterTable::new(&domain::standard_parameters());
     let intake = Intake::new(journal.clone(), dead.clone(), table, ADMIT, Arc::new(Held));
+    let known_as = vec!["24e124136b502217".to_owned(), "tg/edge/pier".to_owned()];
+    let station = Station::new(StationCode::new("vam-kenh").unwrap());
+    intake.stations().set([Station { known_as, ..station }]);
     let door = Door::bind(config, intake, gatekeeper).unwrap();
     let stop = CancellationToken::new();
     let (addresses, publisher, reloader) = (door.addresses(), door.publisher(), door.reloader());
