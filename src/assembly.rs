@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use alerting::{Alerting, AlertingError, Channels, EmailConfig, Roster, SmsConfig};
 use analytics::quality::Quality;
 use analytics::rules::Analyzer;
-use domain::{Clock, RuleError, Water};
+use domain::{Clock, Rule, RuleError, Water};
 use ingest::mqtt::{Door, DoorError};
 use ingest::upstream::{Upstream, UpstreamError};
 use ingest::{ADMIT, BadRecord, Intake, ParameterTable};
@@ -19,9 +19,11 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::book::Book;
+use crate::clock::SystemClock;
 use crate::engine::{Engine, SharedAnalyzer};
-use crate::follow::{Follower, Keeper, SharedQuality, Tally};
+use crate::follow::{Follower, Keeper, Sealer, SharedQuality, Tally};
 use crate::publish::Outlet;
+use crate::rules::{Rules, SharedRules};
 use crate::running::Running;
 use crate::settings::{Channel, Config};
 use crate::snapshot;
@@ -131,6 +133,7 @@ struct Parts {
     quality: SharedQuality,
     analyzer: SharedAnalyzer,
     next: u64,
+    rules: SharedRules,
     alerting: Alerting,
     channels: Channels,
     intake: Intake,
@@ -141,9 +144,13 @@ impl Parts {
     async fn open(setting: &Setting, store: Store) -> Result<Self, Fatal> {
         let book = store.registry.version().await?;
         let parameters = store.registry.parameters().await?;
-        let (analyzer, next) = analyzer(&store).await?;
+        let roster = roster(&store).await?;
+        let sorted = Rules::sort(&roster);
+        let (analyzer, next) = analyzer(&store, &roster, sorted.usable.clone())?;
+        let rules = SharedRules::default();
+        rules.set(sorted);
         let alerting = Alerting::open(store.ledger.clone(), setting.clock.clone())?;
-        alerting.set_roster(roster(&store).await?);
+        alerting.set_roster(roster);
         alerting.set_public_url(setting.config.public_url.as_deref());
         let intake = Intake::new(
             store.journal.clone(),
@@ -158,6 +165,7 @@ impl Parts {
             quality: Arc::new(RwLock::new(Arc::new(Quality::new(&parameters)))),
             analyzer: Arc::new(Mutex::new(analyzer)),
             next,
+            rules,
             alerting,
             channels: channels(&setting.config)?,
             intake,
@@ -201,6 +209,10 @@ impl Parts {
         for one in standing.iter().filter(|one| matches!(one.water, Water::Exceed(_))) {
             outlet.warning(&one.station, &one.parameter, &standing);
         }
+        // Rules may have gone while the engine was stopped: before it judges by the others.
+        for alert in self.rules.get().withdraw(&self.alerting, self.clock.now()).await? {
+            outlet.warning(&alert.station, &alert.parameter, &standing);
+        }
         let (live, _) = broadcast::channel(LIVE_MAX);
         let tally = Arc::new(Tally::default());
         let upstreams = self.upstreams(setting)?;
@@ -215,31 +227,36 @@ impl Parts {
             outlet: outlet.clone(),
             next: self.next,
         })?;
+        let sealer = Sealer {
+            history: self.store.history.clone(),
+            journal: self.store.journal.clone(),
+            clock: self.clock.clone(),
+        };
         running.history(
             Follower {
                 journal: self.store.journal.clone(),
                 history: self.store.history.clone(),
+                sealer: sealer.clone(),
                 quality: self.quality.clone(),
                 live: live.clone(),
                 outlet: outlet.clone(),
                 tally: tally.clone(),
-                retain: config.retain,
-                clock: self.clock.clone(),
             },
             Keeper {
-                history: self.store.history.clone(),
+                sealer,
                 journal: self.store.journal.clone(),
                 dead_letters: self.store.dead_letters.clone(),
                 dead_letter_bytes_max: config.dead_letter_bytes_max,
                 retain: config.retain,
-                clock: self.clock.clone(),
             },
         )?;
         running.clockwork(self.clock.clone(), config, setting.metrics.clone());
         running.accounts(self.intake.clone(), tally.clone());
         running.deliver(self.alerting.clone(), self.channels);
-        running
-            .portal(listener, portal(setting, &self.store, &self.alerting, &self.analyzer, live));
+        running.portal(
+            listener,
+            portal(setting, &self.store, &self.alerting, (&self.analyzer, &self.rules), live),
+        );
         running.book(Book {
             store: self.store.clone(),
             seen: self.book,
@@ -247,6 +264,7 @@ impl Parts {
             clock: self.clock.clone(),
             quality: self.quality,
             analyzer: self.analyzer,
+            rules: self.rules,
             alerting: self.alerting,
             intake: self.intake,
             outlet,
@@ -261,10 +279,10 @@ fn portal(
     setting: &Setting,
     store: &Store,
     alerting: &Alerting,
-    analyzer: &SharedAnalyzer,
+    (analyzer, rules): (&SharedAnalyzer, &SharedRules),
     live: broadcast::Sender<portal::LiveReading>,
 ) -> Portal {
-    let analyzer = analyzer.clone();
+    let (analyzer, rules) = (analyzer.clone(), rules.clone());
     let metrics = setting.metrics.clone();
     let (journal, ledger) = (store.journal.clone(), store.ledger.clone());
     Portal {
@@ -272,9 +290,12 @@ fn portal(
         registry: store.registry.clone(),
         alerting: alerting.clone(),
         standing: Arc::new(move || {
-            analyzer.lock().unwrap_or_else(PoisonError::into_inner).standing()
+            let mut all = analyzer.lock().unwrap_or_else(PoisonError::into_inner).standing();
+            all.extend(rules.get().unknown());
+            all
         }),
         clock: setting.clock.clone(),
+        wall: Arc::new(SystemClock),
         metrics: Arc::new(move || metrics.render()),
         ready: Arc::new(move || readiness(&[("journal", &journal), ("ledger", &ledger)])),
         live,
@@ -314,9 +335,8 @@ pub(crate) async fn roster(store: &Store) -> Result<Roster, Fatal> {
 }
 
 /// The analyzer as it was saved, and the first record it has not seen.
-async fn analyzer(store: &Store) -> Result<(Analyzer, u64), Fatal> {
-    let rules = store.registry.rules().await?;
-    let intervals = store.registry.stations().await?.into_iter().map(|s| (s.code, s.interval));
+fn analyzer(store: &Store, book: &Roster, rules: Vec<Rule>) -> Result<(Analyzer, u64), Fatal> {
+    let intervals = book.stations.iter().map(|s| (s.code.clone(), s.interval));
     let mut analyzer = Analyzer::new(rules, intervals)?;
     let oldest = store.journal.oldest();
     let Some(saved) = snapshot::load(&store.dir) else { return Ok((analyzer, oldest)) };
@@ -350,5 +370,23 @@ fn sms_url(channel: &Channel) -> String {
             channel.url.clone()
         }
         Some(_) => format!("{}&source={}", channel.url, channel.from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_sent_elsewhere_as_soon_as_a_sync_has_failed() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = journal::Journal::open(dir.path(), &journal::Config::default()).unwrap();
+        assert_eq!(readiness(&[("journal", &journal)]), Readiness::Ready);
+        journal.break_syncs();
+        journal.append_blocking(vec![bytes::Bytes::from_static(b"salt")]).unwrap_err();
+        let Readiness::NotReady(reasons) = readiness(&[("journal", &journal)]) else {
+            panic!("a journal that failed is no place for work");
+        };
+        assert!(reasons[0].starts_with("journal: "), "{reasons:?}");
     }
 }

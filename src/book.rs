@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use alerting::Alerting;
 use analytics::quality::Quality;
-use domain::Clock;
+use analytics::rules::Standing;
+use domain::{Clock, Water};
 use ingest::{Intake, ParameterTable};
 use tokio_util::sync::CancellationToken;
 
 use crate::assembly::{Fatal, roster};
+use crate::clock::SystemClock;
 use crate::engine::SharedAnalyzer;
 use crate::follow::SharedQuality;
 use crate::publish::Outlet;
+use crate::rules::{Rules, SharedRules};
 use crate::store::Store;
 
 /// How often the registry is asked whether somebody changed it.
@@ -30,12 +33,14 @@ pub struct Book {
     pub seen: u64,
     /// How often it was looked at.
     pub looks: u32,
-    /// The time, for logins that expire.
+    /// The time, for alerts that are withdrawn.
     pub clock: Arc<dyn Clock>,
     /// Judges by the parameters.
     pub quality: SharedQuality,
     /// Judges by the rules and intervals.
     pub analyzer: SharedAnalyzer,
+    /// Which rules can be computed.
+    pub rules: SharedRules,
     /// Tells the people of the roster.
     pub alerting: Alerting,
     /// Admits the parameters, and knows whom other people speak of.
@@ -64,14 +69,19 @@ impl Book {
 
     async fn look(&mut self) -> Result<(), Fatal> {
         if self.looks.is_multiple_of(SESSIONS_EVERY) {
-            self.store.registry.drop_expired_sessions(self.clock.now()).await?;
+            // Whoever logs in does so by the clock on the wall, also in a demo that runs faster.
+            self.store.registry.drop_expired_sessions(SystemClock.now()).await?;
         }
         self.looks = self.looks.wrapping_add(1);
         let version = self.store.registry.version().await?;
         if version == self.seen {
-            return Ok(());
+            return self.withdraw(&self.rules.get()).await;
         }
         let roster = roster(&self.store).await?;
+        let rules = Rules::sort(&roster);
+        // Before anything else changes: whom a rule's duties named is known only as long as the rule is.
+        self.withdraw(&rules).await?;
+        let before = self.standing();
         *self.quality.write().unwrap_or_else(PoisonError::into_inner) =
             Arc::new(Quality::new(&roster.parameters));
         self.intake.set_parameters(ParameterTable::new(&roster.parameters));
@@ -82,11 +92,32 @@ impl Book {
         {
             let mut analyzer = self.analyzer.lock().unwrap_or_else(PoisonError::into_inner);
             analyzer.set_intervals(intervals);
-            analyzer.set_rules(roster.rules.clone())?;
+            analyzer.set_rules(rules.usable.clone())?;
         }
+        self.rules.set(rules);
         self.alerting.set_roster(roster);
+        let now = self.standing();
+        for one in before.iter().filter(|one| one.water != Water::Safe) {
+            self.outlet.warning(&one.station, &one.parameter, &now);
+        }
         self.seen = version;
         tracing::info!(version, "registry read again");
         Ok(())
+    }
+
+    /// Ends alerts that nobody watches any more, for people first, then on MQTT.
+    async fn withdraw(&self, rules: &Rules) -> Result<(), Fatal> {
+        let ended = rules.withdraw(&self.alerting, self.clock.now()).await?;
+        let standing = if ended.is_empty() { Vec::new() } else { self.standing() };
+        for alert in ended {
+            let others: Vec<_> =
+                standing.iter().filter(|one| one.rule != alert.rule).cloned().collect();
+            self.outlet.warning(&alert.station, &alert.parameter, &others);
+        }
+        Ok(())
+    }
+
+    fn standing(&self) -> Vec<Standing> {
+        self.analyzer.lock().unwrap_or_else(PoisonError::into_inner).standing()
     }
 }

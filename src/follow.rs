@@ -1,17 +1,17 @@
 //! History follows the journal: each record is judged, stored, counted, and, once it can be queried, shown to those
 //! who watch live. A thread of its own, because reading and sealing block.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use analytics::quality::Quality;
-use domain::{Admitted, Clock, Measured, Reading, StationCode};
+use domain::{Admitted, Clock, Measured, ParameterCode, Reading, StationCode};
 use history::{Applied, History};
 use ingest::{Decoder, Record};
 use journal::Journal;
 use portal::LiveReading;
+use rustc_hash::FxHashMap;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +49,8 @@ pub struct Follower {
     pub journal: Journal,
     /// Where readings go.
     pub history: History,
+    /// Makes room there.
+    pub sealer: Sealer,
     /// What flags them.
     pub quality: SharedQuality,
     /// Who watches live.
@@ -57,10 +59,6 @@ pub struct Follower {
     pub outlet: Outlet,
     /// What is counted.
     pub tally: Arc<Tally>,
-    /// Journal segments younger than this stay.
-    pub retain: Duration,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
 }
 
 impl Follower {
@@ -93,10 +91,13 @@ impl Follower {
                 continue;
             }
             let quality = self.quality.read().unwrap_or_else(PoisonError::into_inner).clone();
-            let mut newest = HashMap::new();
+            let mut newest = FxHashMap::default();
             let mut sums = Sums::default();
             for (position, bytes) in records {
                 if let Record::Admitted(mut admitted) = decoder.decode(&bytes)? {
+                    if !self.sealer.make_room(runtime, stop)? {
+                        break;
+                    }
                     quality.judge(&mut admitted);
                     sums.add(self.history.apply(position, &admitted));
                     if live_from <= position && !admitted.replay {
@@ -123,9 +124,16 @@ impl Follower {
 
     /// Of what came together only the newest report of a station is shown, and of an older one what the newest does
     /// not say: those who watch see values, not a storm of them.
-    fn keep_newest(&self, admitted: Admitted, newest: &mut HashMap<StationCode, Admitted>) {
+    fn keep_newest(&self, admitted: Admitted, newest: &mut FxHashMap<StationCode, Admitted>) {
         let Some(mut older) = newest.insert(admitted.station.clone(), admitted) else { return };
         if let Some(newer) = newest.get(&older.station) {
+            // Nearly always a station says the same things in the same order.
+            fn codes(of: &Admitted) -> impl Iterator<Item = &ParameterCode> {
+                of.values.iter().map(|measured| &measured.parameter)
+            }
+            if codes(newer).eq(codes(&older)) {
+                return;
+            }
             let said = |m: &Measured| newer.values.iter().any(|n| n.parameter == m.parameter);
             older.values.retain(|measured| !said(measured));
             older.readings().for_each(|reading| self.show(reading));
@@ -184,20 +192,20 @@ pub fn keep(follower: &Keeper, runtime: &Handle, stop: &CancellationToken) -> Re
                 () = stop.cancelled() => {}
             }
         });
-        follower.seal(false)?;
+        follower.sealer.seal(false)?;
         let retained =
             SystemTime::UNIX_EPOCH + follower.now_since_epoch().saturating_sub(follower.retain);
         follower.journal.prune(retained)?;
         follower.dead_letters.prune_to(follower.dead_letter_bytes_max)?;
     }
-    follower.seal(true)
+    follower.sealer.seal(true).map(drop)
 }
 
 /// What [`keep`] works on.
 pub struct Keeper {
-    /// Where readings are.
-    pub history: History,
-    /// What it follows.
+    /// Seals.
+    pub sealer: Sealer,
+    /// What history follows.
     pub journal: Journal,
     /// Refused packets, kept by size.
     pub dead_letters: Journal,
@@ -205,28 +213,67 @@ pub struct Keeper {
     pub dead_letter_bytes_max: u64,
     /// Journal segments younger than this stay.
     pub retain: Duration,
+}
+
+/// Turns history's hot tail into Parquet and tells the journal how far history is safe.
+#[derive(Clone)]
+pub struct Sealer {
+    /// Where readings are.
+    pub history: History,
+    /// What it follows.
+    pub journal: Journal,
     /// The time that readings are received in.
     pub clock: Arc<dyn Clock>,
 }
 
-impl Keeper {
-    fn seal(&self, force: bool) -> Result<(), Fatal> {
+impl Sealer {
+    /// Waits until history may take another record, sealing meanwhile; false where the stop came first. The tail grows
+    /// while the one before it is written, and the follower reads faster than a slow disk writes: without this wait a
+    /// long journal (a start after weeks, a full disk) would end up in memory. What is not taken stays in the journal.
+    fn make_room(&self, runtime: &Handle, stop: &CancellationToken) -> Result<bool, Fatal> {
+        while self.history.is_full() {
+            if stop.is_cancelled() {
+                return Ok(false);
+            }
+            metrics::counter!("saltline_history_full_total").increment(1);
+            if !self.seal(false)? {
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = tokio::time::sleep(IDLE) => {}
+                        () = stop.cancelled() => {}
+                    }
+                });
+            }
+        }
+        Ok(true)
+    }
+
+    /// Returns whether something was sealed.
+    fn seal(&self, force: bool) -> Result<bool, Fatal> {
         match self.history.seal(self.clock.now(), force) {
-            Ok(Some(position)) => Ok(self.journal.set_cursor("history", position + 1)?),
-            Ok(None) => Ok(()),
+            Ok(Some(position)) => {
+                self.journal.set_cursor("history", position + 1)?;
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
             Err(error) => {
                 metrics::counter!("saltline_history_seal_failed_total").increment(1);
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     "history cannot be written; its readings stay in the journal"
                 );
-                Ok(())
+                Ok(false)
             }
         }
     }
+}
 
+impl Keeper {
     /// Files are dated by the machine, whatever clock the readings have.
     fn now_since_epoch(&self) -> Duration {
         crate::clock::SystemClock.now().since(domain::Timestamp::from_millis(0))
     }
 }
+
+#[cfg(test)]
+mod tests;

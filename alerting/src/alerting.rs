@@ -3,7 +3,9 @@
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use domain::{Alert, AlertId, AlertState, ChannelKind, Clock, EventKind, Timestamp, Verdict};
+use domain::{
+    Alert, AlertId, AlertState, ChannelKind, Clock, EventKind, Timestamp, Verdict, Water, Why,
+};
 use journal::{Journal, JournalError, Position};
 use tokio::sync::{Mutex, watch};
 
@@ -142,18 +144,20 @@ impl Alerting {
         Ok(decided)
     }
 
-    /// Decides on verdicts that came of the passing of time alone (a station fell silent). They belong to no record, so
-    /// none is skipped: that the desk was told before is seen from the alert itself.
+    /// Ends alerts that nobody watches any more, each with its reason: the rule is gone, or no longer watches there, or
+    /// cannot be computed. That is no all-clear, and people are told so. One that is over already is left alone.
     ///
     /// # Errors
     /// [`AlertingError`]: nothing was decided, nobody is told.
-    pub async fn consider_time(
+    pub async fn withdraw(
         &self,
-        verdicts: &[Verdict],
+        unwatched: &[(Arc<Alert>, Why)],
         now: Timestamp,
     ) -> Result<Vec<Decided>, AlertingError> {
+        let verdicts: Vec<_> =
+            unwatched.iter().map(|(alert, why)| unknown(alert, *why, now)).collect();
         let _desk = self.inner.deciding.lock().await;
-        self.decide_and_record(None, verdicts, now).await
+        self.decide_and_record(None, &verdicts, now).await
     }
 
     async fn decide_and_record(
@@ -162,8 +166,8 @@ impl Alerting {
         verdicts: &[Verdict],
         now: Timestamp,
     ) -> Result<Vec<Decided>, AlertingError> {
-        let raised_by = position.or(self.decided_to()).unwrap_or(0);
-        let (drafts, holds) = self.draft(raised_by, verdicts, now);
+        // Without a record nothing is raised, so no id is made of the position.
+        let (drafts, holds) = self.draft(position.unwrap_or(0), verdicts, now);
         for hold in &holds {
             count_decision(*hold);
         }
@@ -318,6 +322,23 @@ fn mark(ledger: &Journal, book: &Book) -> Result<(), AlertingError> {
             Ok(ledger.set_cursor(CURSOR, begins)?)
         }
         _ => Ok(()),
+    }
+}
+
+/// Nobody can say how the water under this alert is.
+fn unknown(alert: &Alert, why: Why, now: Timestamp) -> Verdict {
+    Verdict {
+        rule: alert.rule.clone(),
+        station: alert.station.clone(),
+        parameter: alert.parameter.clone(),
+        water: Water::Unknown,
+        before: Water::Exceed(alert.level),
+        limit: None,
+        value: None,
+        taken_at: None,
+        since: now,
+        judged_at: now,
+        why,
     }
 }
 

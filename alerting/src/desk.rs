@@ -11,6 +11,7 @@
 //! | unknown | hold | lost | hold |
 //! | exceeded, in a backlog | backlog | backlog unless the open alert covers it | the same |
 //! | anything else in a backlog | hold | hold | hold |
+//! | nobody watches any more | hold | withdraw | withdraw |
 
 use domain::{Alert, AlertState, EventKind, Verdict, Water, Why};
 
@@ -31,6 +32,8 @@ pub enum Decision {
     Clear(Because),
     /// An exceedance of the past is reported as such: an alert that is born cleared.
     Backlog(Because),
+    /// Nobody watches any more: the open alert ends, and nothing is said about the water.
+    Withdraw(Because),
     /// Nothing new for anybody.
     Hold(Because),
 }
@@ -62,11 +65,17 @@ pub enum Because {
     CoveredByOpen,
     /// A backlog neither clears nor silences anything.
     BacklogSaysNothing,
+    /// The rule is no longer in the book.
+    RuleRemoved,
+    /// The rule no longer watches this parameter at this station.
+    NotWatched,
+    /// The rule cannot be computed any more.
+    RuleUnusable,
 }
 
 impl Because {
     /// Every reason there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::CrossedTheLimit,
         Self::HigherLevel,
         Self::LowerLevel,
@@ -79,6 +88,9 @@ impl Because {
         Self::NothingOpen,
         Self::CoveredByOpen,
         Self::BacklogSaysNothing,
+        Self::RuleRemoved,
+        Self::NotWatched,
+        Self::RuleUnusable,
     ];
 
     /// The reason as logs, counters, the ledger and the API write it.
@@ -97,6 +109,9 @@ impl Because {
             Self::NothingOpen => "nothing_open",
             Self::CoveredByOpen => "covered_by_open",
             Self::BacklogSaysNothing => "backlog_says_nothing",
+            Self::RuleRemoved => "rule_removed",
+            Self::NotWatched => "not_watched",
+            Self::RuleUnusable => "rule_unusable",
         }
     }
 }
@@ -113,6 +128,7 @@ impl Decision {
             Self::Found(_) => Some(EventKind::Found),
             Self::Clear(_) => Some(EventKind::Cleared),
             Self::Backlog(_) => Some(EventKind::Backlog),
+            Self::Withdraw(_) => Some(EventKind::Withdrawn),
             Self::Hold(_) => None,
         }
     }
@@ -128,6 +144,7 @@ impl Decision {
             | Self::Found(why)
             | Self::Clear(why)
             | Self::Backlog(why)
+            | Self::Withdraw(why)
             | Self::Hold(why) => why,
         }
     }
@@ -139,6 +156,9 @@ pub fn decide(open: Option<&Alert>, verdict: &Verdict) -> Decision {
     match (verdict.why, verdict.water) {
         (Why::FoundInBacklog, Water::Exceed(level)) => past(open, verdict, level),
         (Why::FoundInBacklog, _) => Decision::Hold(Because::BacklogSaysNothing),
+        (Why::RuleRemoved, _) => unwatched(open, Because::RuleRemoved),
+        (Why::NotWatched, _) => unwatched(open, Because::NotWatched),
+        (Why::RuleUnusable, _) => unwatched(open, Because::RuleUnusable),
         (_, Water::Exceed(level)) => over(open, level),
         (_, Water::Unknown) => silent(open),
         (_, Water::Safe) => safe(open, verdict),
@@ -167,6 +187,13 @@ fn safe(open: Option<&Alert>, verdict: &Verdict) -> Decision {
     match open {
         Some(_) if verdict.surely_safe() => Decision::Clear(Because::BackToSafe),
         _ => Decision::Hold(Because::NothingOpen),
+    }
+}
+
+fn unwatched(open: Option<&Alert>, because: Because) -> Decision {
+    match open {
+        Some(_) => Decision::Withdraw(because),
+        None => Decision::Hold(Because::NothingOpen),
     }
 }
 
@@ -206,9 +233,12 @@ pub enum Voice {
 pub fn voice(alert: &Alert, kind: EventKind) -> Voice {
     let times = |kind| alert.events.iter().filter(|event| event.kind == kind).count();
     match kind {
-        EventKind::Raised | EventKind::Worsened | EventKind::Eased | EventKind::Cleared => {
-            Voice::Loud
-        }
+        // Who was told to keep the gate shut has to hear that nobody watches any more.
+        EventKind::Raised
+        | EventKind::Worsened
+        | EventKind::Eased
+        | EventKind::Cleared
+        | EventKind::Withdrawn => Voice::Loud,
         EventKind::Lost if times(EventKind::Lost) <= 1 => Voice::Loud,
         EventKind::Lost | EventKind::Found | EventKind::Backlog => Voice::Quiet,
         EventKind::Acknowledged => Voice::Silent,

@@ -2,14 +2,13 @@
 //! this water has never been is suspect. The ends of a range pass, as in `ioos_qc`; a test only ever makes a flag worse
 //! than what the sensor said of itself.
 
-use std::collections::HashMap;
-
 use domain::{Admitted, Flag, Parameter, ParameterCode, Range};
+use rustc_hash::FxHashMap;
 
 /// The quality tests for a table of parameters.
 #[derive(Debug, Clone, Default)]
 pub struct Quality {
-    limits: HashMap<ParameterCode, Limits>,
+    limits: FxHashMap<ParameterCode, Limits>,
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -77,11 +77,13 @@ pub enum EventKind {
     Cleared,
     /// A backlog held an exceedance of the past.
     Backlog,
+    /// The alert ended because nobody watches any more, which says nothing about the water.
+    Withdrawn,
 }
 
 impl EventKind {
     /// Every kind there is.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Raised,
         Self::Worsened,
         Self::Eased,
@@ -90,6 +92,7 @@ impl EventKind {
         Self::Acknowledged,
         Self::Cleared,
         Self::Backlog,
+        Self::Withdrawn,
     ];
 
     /// The kind as the API and the ledger write it.
@@ -104,6 +107,7 @@ impl EventKind {
             Self::Acknowledged => "acknowledged",
             Self::Cleared => "cleared",
             Self::Backlog => "backlog",
+            Self::Withdrawn => "withdrawn",
         }
     }
 

@@ -30,6 +30,12 @@ pub enum Why {
     WentSilent,
     /// A backlog holds an exceedance of the past: reported as such, never as now.
     FoundInBacklog,
+    /// The rule is no longer in the book: nobody watches any more.
+    RuleRemoved,
+    /// The rule is there, and no longer watches this parameter at this station.
+    NotWatched,
+    /// The rule cannot be computed: it names what is not in the book, or a limit that no good reading reaches.
+    RuleUnusable,
 }
 
 impl Why {
@@ -43,6 +49,9 @@ impl Why {
             Self::BackToSafe => "back_to_safe",
             Self::WentSilent => "went_silent",
             Self::FoundInBacklog => "found_in_backlog",
+            Self::RuleRemoved => "rule_removed",
+            Self::NotWatched => "not_watched",
+            Self::RuleUnusable => "rule_unusable",
         }
     }
 
@@ -56,6 +65,9 @@ impl Why {
             Self::BackToSafe,
             Self::WentSilent,
             Self::FoundInBacklog,
+            Self::RuleRemoved,
+            Self::NotWatched,
+            Self::RuleUnusable,
         ]
         .into_iter()
         .find(|why| why.as_str() == text)

@@ -1,5 +1,5 @@
 //! What history costs: applying, sealing, bytes on disk, reading back, memory.
-//! `cargo bench -p history` runs it in full, `-- --quick` small; the tests run it small as well.
+//! `cargo bench -p history --bench history` runs it in full, with `-- --quick` small; the tests run it small as well.
 
 use std::fs;
 use std::hint::black_box;

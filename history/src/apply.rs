@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use domain::{Admitted, Measured, ParameterCode};
+use metrics::{Counter, counter};
 
 use crate::month::Month;
 use crate::sealed::{Footer, Rows, SealedFile};
@@ -58,7 +59,7 @@ impl History {
             }
             applied
         };
-        count(&applied);
+        self.shared.counters.count(&applied);
         applied
     }
 }
@@ -316,15 +317,24 @@ fn sealed(version: Version, parameter: u16) -> Sealed {
     Sealed { taken, value, parameter, flag }
 }
 
-fn count(applied: &Applied) {
-    let outcomes = [
-        ("stored", applied.stored),
-        ("duplicate", applied.duplicate),
-        ("corrected", applied.corrected),
-    ];
-    for (outcome, readings) in outcomes {
-        if 0 < readings {
-            let counter = metrics::counter!("saltline_history_applied_total", "outcome" => outcome);
+/// Handles, because looking a counter up costs more than counting.
+pub(crate) struct Counters {
+    stored: Counter,
+    duplicate: Counter,
+    corrected: Counter,
+}
+
+impl Counters {
+    pub(crate) fn new() -> Self {
+        let of = |outcome| counter!("saltline_history_applied_total", "outcome" => outcome);
+        Self { stored: of("stored"), duplicate: of("duplicate"), corrected: of("corrected") }
+    }
+
+    fn count(&self, applied: &Applied) {
+        let Applied { stored, duplicate, corrected, .. } = *applied;
+        let counts =
+            [(&self.stored, stored), (&self.duplicate, duplicate), (&self.corrected, corrected)];
+        for (counter, readings) in counts.into_iter().filter(|&(_, readings)| 0 < readings) {
             counter.increment(u64::from(readings));
         }
     }

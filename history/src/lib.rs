@@ -26,9 +26,11 @@ mod series; // what is known of each series without looking
 mod names; // codes as small numbers
 mod month; // one file never holds two
 mod sealed; // the format on disk
+mod verify; // every row, without opening the store
 mod cache; // what was read from disk and may be asked again
 
 pub use config::Config;
 pub use error::HistoryError;
 pub use query::{Applied, Bucket, Latest, Point, Query, Stats};
 pub use store::History;
+pub use verify::{Unverified, sealed_files};

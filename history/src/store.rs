@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use domain::{ParameterCode, StationCode, Timestamp};
 
-use crate::apply::{Incoming, Window};
+use crate::apply::{Counters, Incoming, Window};
 use crate::cache::Cache;
 use crate::names::Names;
 use crate::seal::{Sealer, Sealing};
@@ -44,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) windows: Mutex<Cache<u32, Window>>,
     /// By a file's serial number and the row group's place in it.
     pub(crate) blocks: Mutex<Cache<(u64, usize), Rows>>,
+    pub(crate) counters: Counters,
     /// Locked while any clone lives.
     _lock: File,
 }
@@ -94,6 +95,7 @@ impl History {
             footers: Mutex::new(Cache::new(FOOTERS_BYTES_MAX)),
             windows: Mutex::new(Cache::new(WINDOWS_BYTES_MAX)),
             blocks: Mutex::new(Cache::new(BLOCKS_BYTES_MAX)),
+            counters: Counters::new(),
             _lock: lock,
         };
         Ok(Self { shared: Arc::new(shared) })

@@ -1,13 +1,13 @@
 //! What we believe of a report: the clock is settled, the profile applied, each field becomes our parameter in our
 //! unit, or a refusal with its reason. Pure: `now` and the table are arguments.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use domain::{
     Admitted, Flag, Measured, Parameter, ParameterCode, Reason, Refusal, Report, Said, Stated,
     Station, Status, Timestamp,
 };
+use rustc_hash::FxHashMap;
 
 /// What a station's clock may say, and how large a number may be.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ pub const ADMIT: Limits = Limits {
 /// The parameters there are, by code.
 #[derive(Debug, Default)]
 pub struct ParameterTable {
-    by_code: HashMap<ParameterCode, String>,
+    by_code: FxHashMap<ParameterCode, String>,
 }
 
 impl ParameterTable {

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 use domain::{Clock, Reason, Refusal, Report, Station};
 use journal::{Durable, Journal, JournalError};
+use metrics::Counter;
 
 use crate::admit::{Limits, ParameterTable, admit};
 use crate::deadletter::DeadLetter;
@@ -78,12 +79,25 @@ pub struct Accounts {
     pub untracked: u64,
 }
 
-#[derive(Debug, Default)]
 struct Counts {
     received: AtomicU64,
+    /// A handle: looking the counter up for each commit would cost more than counting.
+    received_metric: Counter,
     refused: AtomicU64,
     in_flight: AtomicU64,
     untracked: AtomicU64,
+}
+
+impl Counts {
+    fn new() -> Self {
+        Self {
+            received: AtomicU64::new(0),
+            received_metric: metrics::counter!("saltline_readings_received_total"),
+            refused: AtomicU64::new(0),
+            in_flight: AtomicU64::new(0),
+            untracked: AtomicU64::new(0),
+        }
+    }
 }
 
 /// One commit under way; ends well by `arrived`, or untracked by being dropped.
@@ -102,7 +116,7 @@ impl Underway {
         self.arrived = true;
         self.counts.received.fetch_add(received, Ordering::AcqRel);
         self.counts.refused.fetch_add(refused.values().sum(), Ordering::AcqRel);
-        metrics::counter!("saltline_readings_received_total").increment(received);
+        self.counts.received_metric.increment(received);
         for (reason, count) in refused {
             metrics::counter!("saltline_readings_refused_total", "reason" => reason.as_str())
                 .increment(*count);
@@ -148,7 +162,7 @@ impl Intake {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let parameters = RwLock::new(Arc::new(parameters));
-        let counts = Arc::default();
+        let counts = Arc::new(Counts::new());
         let (stations, nodes) = (Stations::default(), Nodes::default());
         let inner =
             Inner { journal, dead_letters, parameters, stations, nodes, limits, clock, counts };

@@ -11,10 +11,9 @@
 //! the same verdicts again. A kind that is not known is an error, not skipped: an old program must not step over what
 //! a new one wrote. A changed layout gets a new kind; the old one stays readable as long as a journal is kept.
 
-use std::collections::HashSet;
-
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use domain::{Admitted, Flag, Measured, ParameterCode, StationCode, Timestamp};
+use rustc_hash::FxHashSet;
 
 const ADMITTED: u8 = 1;
 const CLOCK: u8 = 2;
@@ -85,8 +84,11 @@ fn put_text(out: &mut BytesMut, text: &str) {
 /// Reads records, keeping each code once: a follower meets the same few thousand again and again.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    stations: HashSet<StationCode>,
-    parameters: HashSet<ParameterCode>,
+    stations: FxHashSet<StationCode>,
+    parameters: FxHashSet<ParameterCode>,
+    /// The parameters of the last report by their place: stations of one make report the same ones in the same order,
+    /// and comparing costs less than hashing.
+    last: Vec<ParameterCode>,
 }
 
 impl Decoder {
@@ -104,7 +106,7 @@ impl Decoder {
     }
 
     fn admitted(&mut self, bytes: &mut &[u8]) -> Result<Admitted, BadRecord> {
-        let station = interned(&mut self.stations, text(bytes)?, StationCode::new)?;
+        let station = interned(&mut self.stations, utf8(text(bytes)?)?, StationCode::new)?;
         let taken_at = Timestamp::from_millis(bytes.try_get_i64_le().map_err(short)?);
         let received_at = Timestamp::from_millis(bytes.try_get_i64_le().map_err(short)?);
         let marks = bytes.try_get_u8().map_err(short)?;
@@ -113,12 +115,15 @@ impl Decoder {
             _ => Some(bytes.try_get_u64_le().map_err(short)?),
         };
         let count = bytes.try_get_u8().map_err(short)?;
-        let values = (0..count).map(|_| self.measured(bytes)).collect::<Result<_, _>>()?;
+        let mut values = Vec::with_capacity(usize::from(count));
+        for place in 0..usize::from(count) {
+            values.push(self.measured(place, bytes)?);
+        }
         Ok(Admitted { station, taken_at, received_at, seq, replay: marks & REPLAY != 0, values })
     }
 
-    fn measured(&mut self, bytes: &mut &[u8]) -> Result<Measured, BadRecord> {
-        let parameter = interned(&mut self.parameters, text(bytes)?, ParameterCode::new)?;
+    fn measured(&mut self, place: usize, bytes: &mut &[u8]) -> Result<Measured, BadRecord> {
+        let parameter = self.parameter(place, text(bytes)?)?;
         let mark = bytes.try_get_u8().map_err(short)?;
         let flag = Flag::from_number(mark & !HAS_VALUE).ok_or(BadRecord("unknown flag"))?;
         let value = match mark & HAS_VALUE {
@@ -127,10 +132,21 @@ impl Decoder {
         };
         Ok(Measured { parameter, value, flag })
     }
+
+    fn parameter(&mut self, place: usize, text: &[u8]) -> Result<ParameterCode, BadRecord> {
+        match self.last.get(place) {
+            Some(last) if last.as_str().as_bytes() == text => return Ok(last.clone()),
+            _ => (),
+        }
+        let code = interned(&mut self.parameters, utf8(text)?, ParameterCode::new)?;
+        self.last.truncate(place);
+        self.last.push(code.clone());
+        Ok(code)
+    }
 }
 
 fn interned<C, E>(
-    known: &mut HashSet<C>,
+    known: &mut FxHashSet<C>,
     text: &str,
     make: impl FnOnce(&str) -> Result<C, E>,
 ) -> Result<C, BadRecord>
@@ -145,10 +161,14 @@ where
     Ok(code)
 }
 
-fn text<'a>(bytes: &mut &'a [u8]) -> Result<&'a str, BadRecord> {
+fn text<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], BadRecord> {
     let length = usize::from(bytes.try_get_u8().map_err(short)?);
     let (text, rest) = bytes.split_at_checked(length).ok_or(BadRecord("ends early"))?;
     *bytes = rest;
+    Ok(text)
+}
+
+fn utf8(text: &[u8]) -> Result<&str, BadRecord> {
     std::str::from_utf8(text).map_err(|_| BadRecord("not a text"))
 }
 

@@ -306,6 +306,13 @@ impl Journal {
         self.inner.segments().iter().map(lengths).sum()
     }
 
+    /// For tests of what stands on a journal: from now on every sync fails, as on a disk that reports an error. No
+    /// configuration reaches this.
+    #[doc(hidden)]
+    pub fn break_syncs(&self) {
+        self.inner.shared.faults.sync_fails.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
     #[cfg(test)]
     pub(crate) fn faults(&self) -> &Faults {
         &self.inner.shared.faults

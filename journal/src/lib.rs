@@ -10,6 +10,7 @@ mod recovery; // what a power cut left behind
 mod cursor; // how far a follower has come
 mod commit; // the one thread that writes
 mod journal; // the handle
+pub mod verify; // every record, without opening it
 
 pub use error::JournalError;
 pub use journal::{Config, Durable, Journal, Position, State};

@@ -103,7 +103,7 @@ fn keep_torn(
     Ok(torn.len() as u64)
 }
 
-fn list(dir: &Path) -> Result<Vec<(Position, std::path::PathBuf)>, JournalError> {
+pub fn list(dir: &Path) -> Result<Vec<(Position, std::path::PathBuf)>, JournalError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(JournalError::io("list", dir))? {
         let entry = entry.map_err(JournalError::io("list", dir))?;

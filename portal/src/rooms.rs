@@ -34,8 +34,10 @@ pub struct Portal {
     pub alerting: Alerting,
     /// What the analyzer says now.
     pub standing: Arc<dyn Fn() -> Vec<analytics::rules::Standing> + Send + Sync>,
-    /// Tells the time.
+    /// Tells the time of the water.
     pub clock: Arc<dyn Clock>,
+    /// Tells the time of the people who log in: in a demo it does not run faster.
+    pub wall: Arc<dyn Clock>,
     /// The text of `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// The answer of `/-/ready`.
@@ -75,6 +77,7 @@ impl Portal {
     pub fn settings(&self) -> Settings {
         Settings {
             clock: Arc::clone(&self.clock),
+            wall: Arc::clone(&self.wall),
             metrics: Arc::clone(&self.metrics),
             ready: Arc::clone(&self.ready),
             live: self.live.clone(),
@@ -213,7 +216,7 @@ impl View for Rooms {
         Box::pin(async move {
             // Nobody waits for the sweep, and a session that has ended is refused with or without it.
             if let Err(error) =
-                self.portal.registry.drop_expired_sessions(self.portal.clock.now()).await
+                self.portal.registry.drop_expired_sessions(self.portal.wall.now()).await
             {
                 tracing::warn!(%error, "sessions that have ended could not be swept");
             }

@@ -79,7 +79,7 @@ impl Signed {
         headers: &HeaderMap,
     ) -> Result<Option<Self>, Trouble> {
         let Some(id) = session_id(headers, site.transport) else { return Ok(None) };
-        let user = site.view.session(stored(id), site.now()).await?;
+        let user = site.view.session(stored(id), site.wall_now()).await?;
         Ok(user.map(|user| Self { user, id }))
     }
 
@@ -88,7 +88,7 @@ impl Signed {
         let mut bytes = [0; 32];
         rand::rng().fill_bytes(&mut bytes);
         let id = Hash::from_bytes(bytes);
-        let expires = site.now() + SESSION_LASTS;
+        let expires = site.wall_now() + SESSION_LASTS;
         site.view.put_session(stored(id), &user.name, expires).await?;
         Ok(site.transport.set(&id.to_hex(), SESSION_LASTS.as_secs()))
     }

@@ -54,6 +54,8 @@ pub enum Readiness {
 pub struct Settings {
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// Tells the time by which sessions end.
+    pub wall: Arc<dyn Clock>,
     /// The text of `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// The answer of `/-/ready`.
@@ -95,6 +97,11 @@ impl Site {
             passwords: Semaphore::new(PASSWORDS_AT_ONCE),
             stop,
         }
+    }
+
+    /// The time of the people who log in.
+    pub(crate) fn wall_now(&self) -> Timestamp {
+        self.settings.wall.now()
     }
 
     pub(crate) fn now(&self) -> Timestamp {

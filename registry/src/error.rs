@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use domain::RuleError;
 
+use crate::Misfit;
+
 /// A kind of entry of the book, for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Noun {
@@ -76,6 +78,9 @@ pub enum RegistryError {
     /// The rule would lie.
     #[error("the rule cannot be kept")]
     BadRule(#[from] RuleError),
+    /// The rule could not be computed.
+    #[error(transparent)]
+    Misfit(#[from] Box<Misfit>),
     /// A field does not mean anything, or not what it must.
     #[error("{what} `{key}`: {why}")]
     BadValue {

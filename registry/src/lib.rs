@@ -11,14 +11,17 @@ mod stations; // where
 mod keys; // and who is speaking
 mod rivers; // the lines of the map
 mod rules; // what counts as too much
+mod fits; // and whether it can be computed
 mod people; // who has to know
 mod duties; // of what
 mod users; // who may look
+mod endings; // who may no longer
 mod sessions; // who is looking
 pub mod pack; // a province as a folder of text
 
 pub use audit::Audit;
 pub use error::{Noun, RegistryError};
+pub use fits::{Misfit, misfits};
 pub use keys::Login;
 pub use rivers::{River, RiverKind};
 pub use secret::StationKey;

@@ -14,9 +14,7 @@ impl Registry {
     /// # Errors
     /// Where the file cannot be read.
     pub async fn parameters(&self) -> Result<Vec<Parameter>, RegistryError> {
-        let rows =
-            sqlx::query("SELECT * FROM parameters ORDER BY code").fetch_all(&self.pool).await?;
-        rows.iter().map(parameter).collect()
+        all(&mut *self.snapshot().await?).await
     }
 
     /// Writes a parameter, new or known; returns whether it is new.
@@ -88,6 +86,11 @@ pub(crate) async fn exists(
     code: &ParameterCode,
 ) -> Result<bool, RegistryError> {
     Ok(find(sql, code).await?.is_some())
+}
+
+pub(crate) async fn all(sql: &mut SqliteConnection) -> Result<Vec<Parameter>, RegistryError> {
+    let rows = sqlx::query("SELECT * FROM parameters ORDER BY code").fetch_all(sql).await?;
+    rows.iter().map(parameter).collect()
 }
 
 async fn find(

@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::stations::millis;
 use crate::store::Change;
-use crate::{Noun, Registry, RegistryError, parameters, stations};
+use crate::{Noun, Registry, RegistryError, misfits, parameters, stations};
 
 /// A change that must hold longer than a day before it counts is not a warning.
 const HOLD_MAX: Duration = Duration::from_hours(24);
@@ -36,23 +36,40 @@ impl Registry {
     /// Writes a rule, new or known; returns whether it is new.
     ///
     /// # Errors
-    /// [`RegistryError::BadRule`] where it would lie, [`RegistryError::Dangling`] where it names a parameter or
-    /// station that is not there, [`RegistryError::BadValue`] where a field is out of bounds.
+    /// [`RegistryError::BadRule`] where it would lie, [`RegistryError::Misfit`] where it names a parameter or station
+    /// that is not there or a limit that no good reading reaches, [`RegistryError::BadValue`] where a field is out of bounds.
     pub async fn put_rule(&self, rule: &Rule) -> Result<bool, RegistryError> {
         let mut change = self.change().await?;
         let created = put(&mut change, rule).await?;
         change.finish().await?;
         Ok(created)
     }
+
+    /// Takes a rule away, with the duties that name it.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] where there is no such rule.
+    pub async fn drop_rule(&self, code: &RuleCode) -> Result<(), RegistryError> {
+        let mut change = self.change().await?;
+        let Some(before) = find(change.sql(), code).await? else {
+            return Err(RegistryError::not_found(Noun::Rule, code));
+        };
+        let sql = "DELETE FROM rules WHERE code = $1";
+        sqlx::query(sql).bind(code.as_str()).execute(change.sql()).await?;
+        change.record("rule.drop", &text(&before), "").await?;
+        change.finish().await?;
+        Ok(())
+    }
 }
 
 pub(crate) async fn put(change: &mut Change, rule: &Rule) -> Result<bool, RegistryError> {
     check(rule)?;
+    // Also where the rule is the same as before: the parameter's range may not be.
+    check_fit(change.sql(), rule).await?;
     let before = find(change.sql(), &rule.code).await?;
     if before.as_ref() == Some(rule) {
         return Ok(false);
     }
-    check_names(change.sql(), rule).await?;
     check_duties(change.sql(), rule).await?;
     write(change.sql(), rule).await?;
     write_levels(change.sql(), rule).await?;
@@ -157,22 +174,13 @@ fn check(rule: &Rule) -> Result<(), RegistryError> {
     Ok(())
 }
 
-async fn check_names(sql: &mut SqliteConnection, rule: &Rule) -> Result<(), RegistryError> {
-    let dangling = |other: Noun, missing: &str| RegistryError::Dangling {
-        what: Noun::Rule,
-        key: rule.code.to_string(),
-        other,
-        missing: missing.to_owned(),
-    };
-    if !parameters::exists(sql, &rule.parameter).await? {
-        return Err(dangling(Noun::Parameter, rule.parameter.as_str()));
+async fn check_fit(sql: &mut SqliteConnection, rule: &Rule) -> Result<(), RegistryError> {
+    let parameters = parameters::all(sql).await?;
+    let stations = stations::codes(sql).await?;
+    match misfits(rule, &parameters, &stations).into_iter().next() {
+        Some(misfit) => Err(Box::new(misfit).into()),
+        None => Ok(()),
     }
-    for station in &rule.stations {
-        if !stations::exists(sql, station).await? {
-            return Err(dangling(Noun::Station, station.as_str()));
-        }
-    }
-    Ok(())
 }
 
 /// A duty from level 3 up of a rule that has two levels would never be called on.

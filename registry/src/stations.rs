@@ -188,6 +188,16 @@ pub(crate) async fn exists(
     Ok(query.fetch_optional(sql).await?.is_some())
 }
 
+/// The code of every station.
+pub(crate) async fn codes(sql: &mut SqliteConnection) -> Result<Vec<StationCode>, RegistryError> {
+    let codes = sqlx::query_scalar("SELECT code FROM stations ORDER BY code");
+    let codes: Vec<String> = codes.fetch_all(sql).await?;
+    let read = |code: &String| {
+        StationCode::new(code).map_err(|why| RegistryError::damaged(Noun::Station, code, why))
+    };
+    codes.iter().map(read).collect()
+}
+
 pub(crate) async fn find(
     sql: &mut SqliteConnection,
     code: &StationCode,
@@ -275,7 +285,7 @@ fn check(station: &Station) -> Result<(), RegistryError> {
     Ok(())
 }
 
-fn text(station: &Station) -> String {
+pub(crate) fn text(station: &Station) -> String {
     let field = |m: &Mapping| {
         json!({ "name": m.name, "parameter": m.parameter.as_str(),
                 "scale": m.scale, "offset": m.offset })

@@ -149,7 +149,7 @@ fn check_name(name: &str) -> Result<(), RegistryError> {
     Err(RegistryError::BadUserName(name.chars().take(64).collect()))
 }
 
-fn check_password_length(password: &str) -> Result<(), RegistryError> {
+pub(crate) fn check_password_length(password: &str) -> Result<(), RegistryError> {
     let (min, max) = (PASSWORD_CHARS_MIN, PASSWORD_CHARS_MAX);
     let found = password.chars().count();
     if (min..=max).contains(&found) {
@@ -184,7 +184,7 @@ impl Default for Hashing {
 }
 
 impl Hashing {
-    async fn hash(&self, password: &str) -> Result<String, RegistryError> {
+    pub(crate) async fn hash(&self, password: &str) -> Result<String, RegistryError> {
         let password = password.to_owned();
         self.run(move || argon2id(&password)).await?
     }

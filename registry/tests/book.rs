@@ -367,7 +367,7 @@ async fn a_rule_that_would_lie_is_refused() {
     let stations = vec![code("an-dinh")];
     for rule in [Rule { parameter, ..intake() }, Rule { stations, ..intake() }] {
         let error = book.put_rule(&rule).await.unwrap_err();
-        assert!(matches!(error, RegistryError::Dangling { what: Noun::Rule, .. }), "{error}");
+        assert!(matches!(error, RegistryError::Misfit(_)), "{error}");
     }
     let twice = Rule { stations: vec![code("xuan-hoa"); 2], ..intake() };
     let long = Rule { hold: Duration::from_hours(25), ..intake() };

@@ -1,7 +1,9 @@
 //! What a person types. Data goes to stdout, talk to stderr; the exit code says what kind of end it was.
 
-mod station; // add, list, show, rotate-key
-mod user; // add, list
+mod station; // add, list, show, remove, rotate-key
+mod user; // add, password, remove, list
+mod rule; // list, remove
+mod store; // verify
 mod import; // a province pack
 mod output; // table, JSON, CSV
 mod serve; // run, demo
@@ -62,6 +64,10 @@ enum Command {
     Station(station::Station),
     /// The people who may log in.
     User(user::User),
+    /// The rules of the province.
+    Rule(rule::Rule),
+    /// What is in the data folder.
+    Store(store::Store),
     /// Apply a province pack: stations, rivers, rules, roster. Applying it again changes nothing.
     Import(import::Import),
     /// Print the version.
@@ -159,6 +165,8 @@ fn execute(command: Command) -> Result<(), Trouble> {
         }
         Command::Station(station) => with_runtime(station.run()),
         Command::User(user) => with_runtime(user.run()),
+        Command::Rule(rule) => with_runtime(rule.run()),
+        Command::Store(store) => store.run(),
         Command::Import(import) => with_runtime(import.run()),
         Command::Version => output::print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
     }
@@ -168,4 +176,17 @@ fn with_runtime<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Trouble::Later(format!("cannot start: {error}")))?;
     runtime.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_sync_ends_the_process_with_74() {
+        let failed = journal::JournalError::Failed("input/output error".into());
+        let trouble = Trouble::from(Fatal::from(failed));
+        assert_eq!(trouble.code(), 74);
+        assert!(chain(&trouble).contains("input/output error"), "{}", chain(&trouble));
+    }
 }

@@ -31,6 +31,14 @@ enum Act {
         /// Its code.
         code: String,
     },
+    /// Take a station away: its key no longer opens a connection, its duties end, its readings stay.
+    Remove {
+        /// Its code.
+        code: String,
+        /// Yes, this station.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Give a station a new key and print it, once. The old one no longer opens a connection.
     RotateKey {
         /// Its code.
@@ -79,6 +87,17 @@ impl Station {
                 let code = parse(&code)?;
                 let key = registry.rotate_key(&code).await?;
                 output::one(self.output, &keyed(&code, key.reveal()))
+            }
+            Act::Remove { code, yes } => {
+                let code = parse(&code)?;
+                if !yes {
+                    return Err(Trouble::Usage(format!(
+                        "`{code}` would lose its key and its duties (readings stay); add --yes to do it"
+                    )));
+                }
+                registry.drop_station(&code).await?;
+                eprintln!("{code} is removed; its readings stay");
+                Ok(())
             }
             Act::List => {
                 let all = registry.stations().await?;

@@ -32,6 +32,16 @@ enum Act {
         #[arg(long, default_value = "viewer")]
         role: String,
     },
+    /// Give a person another password, read from standard input. Their sessions end.
+    Password {
+        /// The name to log in with.
+        name: String,
+    },
+    /// Take a person away. Their sessions end; what they did stays in the audit.
+    Remove {
+        /// The name to log in with.
+        name: String,
+    },
     /// List the people.
     List,
 }
@@ -47,6 +57,16 @@ impl User {
                 })?;
                 registry.add_user(&name, &password()?, role).await?;
                 eprintln!("{name} may log in");
+                Ok(())
+            }
+            Act::Password { name } => {
+                registry.set_password(&name, &password()?).await?;
+                eprintln!("{name} has a new password and has to log in again");
+                Ok(())
+            }
+            Act::Remove { name } => {
+                registry.drop_user(&name).await?;
+                eprintln!("{name} may no longer log in");
                 Ok(())
             }
             Act::List => {

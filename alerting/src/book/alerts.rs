@@ -76,13 +76,13 @@ impl Alerts {
             EventKind::Raised => {
                 self.open.insert(key, id.clone());
             }
-            EventKind::Cleared => {
+            EventKind::Cleared | EventKind::Withdrawn => {
                 self.open.remove(&key);
             }
             _ => {}
         }
         self.keep(&id, alert, position);
-        if matches!(kind, EventKind::Cleared | EventKind::Backlog) {
+        if ends(kind) {
             self.close(id);
         }
     }
@@ -118,6 +118,11 @@ impl Alerts {
     }
 }
 
+/// After it the alert is over, for whichever reason.
+const fn ends(kind: EventKind) -> bool {
+    matches!(kind, EventKind::Cleared | EventKind::Backlog | EventKind::Withdrawn)
+}
+
 fn newborn(read: &Read) -> Alert {
     Alert {
         id: read.id.clone(),
@@ -137,7 +142,7 @@ pub(crate) fn with_event(alert: &Alert, level: u8, event: AlertEvent) -> Alert {
     let mut after = alert.clone();
     after.level = level;
     match event.kind {
-        EventKind::Cleared | EventKind::Backlog => {
+        kind if ends(kind) => {
             after.state = AlertState::Cleared;
             after.cleared_at = Some(event.at);
         }

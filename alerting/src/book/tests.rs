@@ -181,21 +181,6 @@ async fn a_thousand_people_are_told_by_one_decision() {
     assert!(seen(&reopened(dir.path(), &clock)) == before);
 }
 
-#[tokio::test]
-async fn silence_found_by_the_clock_is_told_once_though_its_record_was_decided() {
-    let dir = tempfile::tempdir().unwrap();
-    let clock = Held::at("05:00");
-    let live = reopened(dir.path(), &clock);
-    consider(&live, 7, "05:00 exceed0 1.2").await;
-    let silent = [verdict("06:00 unknown")];
-    assert_eq!(live.consider_time(&silent, time("06:00")).await.unwrap().len(), 1);
-    drop(live);
-    let again = reopened(dir.path(), &clock);
-    assert_eq!(again.decided_to(), Some(7));
-    assert_eq!(again.consider_time(&silent, time("06:00")).await.unwrap(), []);
-    assert_eq!(again.notices(usize::MAX).len(), 4);
-}
-
 /// A power cut between the announced notices and their decision: nothing was decided, so it is decided again, once.
 #[tokio::test]
 async fn announced_notices_without_their_decision_do_not_count() {

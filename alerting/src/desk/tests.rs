@@ -87,6 +87,26 @@ fn a_backlog_is_the_past_and_clears_nothing() {
 }
 
 #[test]
+fn what_nobody_watches_any_more_is_withdrawn_and_not_safe() {
+    let reasons = [
+        (Why::RuleRemoved, Because::RuleRemoved),
+        (Why::NotWatched, Because::NotWatched),
+        (Why::RuleUnusable, Because::RuleUnusable),
+    ];
+    for (why, because) in reasons {
+        let gone = Verdict { why, ..verdict("06:00 unknown") };
+        for open in ["raised1", "raised1 lost", "raised1 acknowledged"] {
+            let decision = decide(alert(open).as_ref(), &gone);
+            assert_eq!(decision, Decision::Withdraw(because), "open `{open}`");
+        }
+        assert_eq!(decide(None, &gone), Decision::Hold(Because::NothingOpen));
+    }
+    let ended = alert("raised1 withdrawn1").unwrap();
+    assert_eq!(ended.state, AlertState::Cleared);
+    assert_eq!(voice(&ended, EventKind::Withdrawn), Voice::Loud, "who was warned has to hear it");
+}
+
+#[test]
 fn silence_in_any_words_never_clears() {
     let open = alert("raised1");
     for why in [Why::WentSilent, Why::FirstReading, Why::BackToSafe, Why::Fell, Why::Rose] {

@@ -9,7 +9,7 @@
 //!
 //! | event | says | then |
 //! |---|---|---|
-//! | `decided` | for the readings' record at `position` (null: for the passing of time alone): per changed alert the event, the reason, the evidence and the notices made | each notice waits; its first attempt may begin |
+//! | `decided` | for the readings' record at `position` (null: for no record, as where a rule went away): per changed alert the event, the reason, the evidence and the notices made | each notice waits; its first attempt may begin |
 //! | `more_notices` | notices of the `decided` record that follows with the same position and instant, when one record cannot hold them all | they wait only once that record is there |
 //! | `attempted` | an attempt failed for now: number, cause, when to try again | the next attempt may begin at `next_at` |
 //! | `handed_over` | the other side took it, under these references | only a receipt changes it |
@@ -22,6 +22,9 @@
 //! after a restart *may* have been sent by an attempt whose outcome the power cut took. It is sent again under the
 //! same name (Message-ID in an e-mail, `user_message_reference` and part reference in an SMS), so that the other
 //! side can tell; an SMS accepted in the very moment of a crash may still arrive twice, once per crash.
+//!
+//! Since version 0.2 an alert may end as `withdrawn`, because nobody watches any more; a program from before refuses
+//! a ledger with that word instead of taking the alert for open.
 //!
 //! Versions: `v` is 1. A reader refuses a version it does not know, and ignores fields that it does not know; a
 //! field that is added later has a default. A torn tail is the journal's business: what is torn was never durable,

@@ -5,9 +5,7 @@ mod numbers; // 8,85 and 05:00 12/03
 mod texts; // one file per language
 mod unmarked; // Vietnamese for a phone of any age
 
-use domain::{
-    Alert, AlertEvent, AlertId, ChannelKind, EventKind, Language, Parameter, Person, Rule, Station,
-};
+use domain::{Alert, AlertEvent, AlertId, ChannelKind, Language, Parameter, Person, Rule, Station};
 
 use crate::{desk::Because, roster::Roster};
 use numbers::{amount, clock, clock_full, limit};
@@ -102,6 +100,9 @@ fn told(
     let hazard = hazard(what, texts, language);
     let taken = what.event.taken_at.unwrap_or(what.event.at);
     let in_unit = |v: f64| limit(v, parameter, language);
+    let limit = what.event.limit.map_or("?".to_owned(), in_unit);
+    let clear = safe_level(what).map_or(String::new(), in_unit);
+    let stand = fill(get(&texts.stand, stand(what)), &[("limit", &limit), ("clear", &clear)]);
     fill(
         template,
         &[
@@ -111,8 +112,9 @@ fn told(
             ("time", &clock(taken)),
             ("since", &clock(taken)),
             ("value", &what.event.value.map_or("?".to_owned(), |v| amount(v, parameter, language))),
-            ("limit", &what.event.limit.map_or("?".to_owned(), in_unit)),
-            ("clear", &clear_level(what).map_or(String::new(), in_unit)),
+            ("limit", &limit),
+            ("clear", &clear),
+            ("stand", &stand),
             ("advice", advice(what, texts)),
             ("id", &short_id(&what.alert.id)),
         ],
@@ -194,8 +196,22 @@ fn advice<'a>(what: &Happening<'_>, texts: &'a Texts) -> &'a str {
     by_kind.map_or("", |kinds| get(kinds, what.event.kind.as_str()))
 }
 
-fn clear_level(what: &Happening<'_>) -> Option<f64> {
-    (what.event.kind == EventKind::Cleared).then(|| rule(what)?.levels.first().map(|l| l.clear))?
+/// Below it, for as long as the rule asks, the alert is over.
+fn safe_level(what: &Happening<'_>) -> Option<f64> {
+    rule(what)?.levels.first().map(|level| level.clear)
+}
+
+/// Why the alert still holds. An alert that fell a level or speaks again may stand on a value between its safe level
+/// and its limit, or on one that has not been below the safe level for long enough: `over` would be a lie then.
+fn stand(what: &Happening<'_>) -> &'static str {
+    let reaches = |level: Option<f64>| Some(level? <= what.event.value?);
+    if reaches(what.event.limit) == Some(true) {
+        "over"
+    } else if reaches(safe_level(what)) == Some(false) {
+        "brief"
+    } else {
+        "between"
+    }
 }
 
 fn station<'a>(what: &Happening<'a>) -> Option<&'a Station> {

@@ -1,13 +1,13 @@
 //! The texts, as they are read.
 
-use domain::{AlertState, Verdict, Water};
+use domain::{AlertState, EventKind, Verdict, Water};
 use expect_test::{Expect, expect};
 
 use super::*;
 use crate::channels::sms::{Alphabet, segments};
 use crate::testing::{person, roster, station, time, verdict};
 
-const KINDS: [(EventKind, Because); 7] = [
+const KINDS: [(EventKind, Because); 8] = [
     (EventKind::Raised, Because::CrossedTheLimit),
     (EventKind::Worsened, Because::HigherLevel),
     (EventKind::Eased, Because::LowerLevel),
@@ -15,6 +15,7 @@ const KINDS: [(EventKind, Because); 7] = [
     (EventKind::Found, Because::SpeaksAgain),
     (EventKind::Cleared, Because::BackToSafe),
     (EventKind::Backlog, Because::FoundInBacklog),
+    (EventKind::Withdrawn, Because::RuleRemoved),
 ];
 
 fn happened(kind: EventKind, of: &Verdict) -> (Alert, AlertEvent) {
@@ -70,7 +71,8 @@ fn sms_with_marks() {
         MẤT SỐ LIỆU: Cống Xuân Hòa từ 05:00 12/03 không có số đo tốt. Chưa biết mặn còn hay hết. Coi như còn mặn, đo tay trước khi lấy nước. Tin 2N9C
         CÓ LẠI SỐ LIỆU: Cống Xuân Hòa 05:00 12/03 đo 8,85 g/l, vẫn trên ngưỡng 4 g/l. KHÔNG lấy nước. Tin 2N9C
         HẾT CẢNH BÁO MẶN: Cống Xuân Hòa 05:00 12/03 đo 0,75 g/l, dưới mức an toàn 0,8 g/l. Đo lại trước khi lấy nước. Tin 2N9C
-        SỐ LIỆU GỬI BÙ: Cống Xuân Hòa đã vượt ngưỡng 4 g/l lúc 05:00 12/03 (đo 8,85 g/l). Không phải tin lúc này. Tin 2N9C"#]],
+        SỐ LIỆU GỬI BÙ: Cống Xuân Hòa đã vượt ngưỡng 4 g/l lúc 05:00 12/03 (đo 8,85 g/l). Không phải tin lúc này. Tin 2N9C
+        RÚT CẢNH BÁO MẶN: Cống Xuân Hòa không còn được theo dõi theo quy tắc này. Chưa chắc đã an toàn. Đo tay trước khi lấy nước. Tin 2N9C"#]],
     );
 }
 
@@ -85,7 +87,8 @@ fn sms_without_marks() {
         MAT SO LIEU: Cong Xuan Hoa tu 05:00 12/03 khong co so do tot. Chua biet man con hay het. Coi nhu con man, do tay truoc khi lay nuoc. Tin 2N9C
         CO LAI SO LIEU: Cong Xuan Hoa 05:00 12/03 do 8,85 g/l, van tren nguong 4 g/l. KHONG lay nuoc. Tin 2N9C
         HET CANH BAO MAN: Cong Xuan Hoa 05:00 12/03 do 0,75 g/l, duoi muc an toan 0,8 g/l. Do lai truoc khi lay nuoc. Tin 2N9C
-        SO LIEU GUI BU: Cong Xuan Hoa da vuot nguong 4 g/l luc 05:00 12/03 (do 8,85 g/l). Khong phai tin luc nay. Tin 2N9C"#]],
+        SO LIEU GUI BU: Cong Xuan Hoa da vuot nguong 4 g/l luc 05:00 12/03 (do 8,85 g/l). Khong phai tin luc nay. Tin 2N9C
+        RUT CANH BAO MAN: Cong Xuan Hoa khong con duoc theo doi theo quy tac nay. Chua chac da an toan. Do tay truoc khi lay nuoc. Tin 2N9C"#]],
     );
 }
 
@@ -100,8 +103,48 @@ fn sms_in_english() {
         NO DATA: Cong Xuan Hoa has no good reading since 05:00 12/03. State of salinity unknown. Treat as salty; measure by hand before taking water. Ref 2N9C
         DATA BACK: Cong Xuan Hoa 05:00 12/03 reads 8.85 g/L, still over 4 g/L. DO NOT take in water. Ref 2N9C
         SALINITY ALL CLEAR: Cong Xuan Hoa 05:00 12/03 reads 0.75 g/L, below 0.8 g/L. Measure again before taking water. Ref 2N9C
-        LATE DATA: Cong Xuan Hoa was over 4 g/L at 05:00 12/03 (read 8.85 g/L). Not about now. Ref 2N9C"#]],
+        LATE DATA: Cong Xuan Hoa was over 4 g/L at 05:00 12/03 (read 8.85 g/L). Not about now. Ref 2N9C
+        SALINITY ALERT WITHDRAWN: Cong Xuan Hoa is no longer watched by this rule. Not an all-clear. Measure by hand before taking water. Ref 2N9C"#]],
     );
+}
+
+/// Level 0 of the rule is reached at 1 g/l and left below 0.8 g/l.
+fn still_open(kind: EventKind, value: f64, language: Language, channel: ChannelKind) -> String {
+    let mut of = verdict("05:00 exceed0 1.5");
+    of.value = Some(value);
+    let (mut alert, mut event) = happened(kind, &of);
+    event.limit = Some(1.0);
+    alert.events = vec![event.clone()];
+    let mut roster = roster(&[]);
+    roster.rules[0].levels[0] = domain::Level { limit: 1.0, clear: 0.8 };
+    let because = KINDS.iter().find(|(known, _)| *known == kind).unwrap().1;
+    let what =
+        Happening { alert: &alert, event: &event, because, roster: &roster, public_url: None };
+    let worded = word(&what, &person("ba-tu", language), channel);
+    format!("{} {}", worded.subject, worded.body)
+}
+
+#[test]
+fn what_is_said_of_an_open_alert_is_true_of_its_value() {
+    let cases = [
+        (Language::Vietnamese, "trên ngưỡng", "chưa xuống dưới mức an toàn 0,8 g/l", "đủ lâu"),
+        (Language::VietnameseUnmarked, "tren nguong", "chua xuong duoi muc an toan 0,8", "du lau"),
+        (Language::English, "still over", "not yet below the safe level 0.8 g/L", "long enough"),
+    ];
+    for (language, over, between, brief) in cases {
+        for kind in [EventKind::Found, EventKind::Eased] {
+            for channel in [ChannelKind::Sms, ChannelKind::Email] {
+                let says = |value| {
+                    let text = still_open(kind, value, language, channel);
+                    [over, between, brief].map(|phrase| text.contains(phrase))
+                };
+                assert_eq!(says(1.0), [true, false, false], "{language:?} {kind:?} {channel}");
+                assert_eq!(says(0.9), [false, true, false], "{language:?} {kind:?} {channel}");
+                assert_eq!(says(0.8), [false, true, false], "{language:?} {kind:?} {channel}");
+                assert_eq!(says(0.5), [false, false, true], "{language:?} {kind:?} {channel}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -169,12 +212,17 @@ fn every_unmarked_sms_is_one_part_of_plain_ascii_for_any_station() {
         alert.id = AlertId::raised(&alert.rule, &alert.station, 99_999_999_999);
         event.limit = Some(12.25);
         roster.rules[0].levels[0].clear = 11.75;
-        let what =
-            Happening { alert: &alert, event: &event, because, roster: &roster, public_url: None };
-        let text = word(&what, &person("a", Language::VietnameseUnmarked), ChannelKind::Sms).body;
-        let (alphabet, parts) = segments(&text);
-        assert!(text.is_ascii(), "{text}");
-        assert_eq!((alphabet, parts.len()), (Alphabet::Gsm7, 1), "{} in `{text}`", text.len());
+        for value in [38.85, 11.95, 10.25] {
+            event.value = Some(value);
+            let roster = &roster;
+            let what =
+                Happening { alert: &alert, event: &event, because, roster, public_url: None };
+            let person = person("a", Language::VietnameseUnmarked);
+            let text = word(&what, &person, ChannelKind::Sms).body;
+            let (alphabet, parts) = segments(&text);
+            assert!(text.is_ascii(), "{text}");
+            assert_eq!((alphabet, parts.len()), (Alphabet::Gsm7, 1), "{} in `{text}`", text.len());
+        }
     }
 }
 
@@ -192,13 +240,14 @@ fn a_marked_sms_is_at_most_three_parts() {
 fn both_languages_say_the_same_things_with_known_words() {
     let known = [
         "HAZARD", "hazard", "station", "time", "since", "value", "limit", "clear", "advice", "id",
-        "person", "km",
+        "person", "km", "stand",
     ];
     let (vi, en) = (texts::of(Language::Vietnamese), texts::of(Language::English));
     for (a, b) in [
         (&vi.sms, &en.sms),
         (&vi.subject, &en.subject),
         (&vi.sentence, &en.sentence),
+        (&vi.stand, &en.stand),
         (&vi.hazard, &en.hazard),
         (&vi.why, &en.why),
         (&vi.label, &en.label),

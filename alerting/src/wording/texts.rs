@@ -12,6 +12,7 @@ pub(super) struct Texts {
     pub(super) sms: BTreeMap<String, String>,
     pub(super) subject: BTreeMap<String, String>,
     pub(super) sentence: BTreeMap<String, String>,
+    pub(super) stand: BTreeMap<String, String>,
     pub(super) hazard: BTreeMap<String, String>,
     pub(super) advice: BTreeMap<String, BTreeMap<String, String>>,
     pub(super) why: BTreeMap<String, String>,

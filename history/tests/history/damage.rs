@@ -153,3 +153,32 @@ fn a_merge_leaves_a_damaged_file_alone_and_goes_on_with_others() {
     assert!(history.stats().sealed_files <= 4, "{:?}", sealed_files(dir.path()));
     assert!(history.range(&all("a", "ph")).unwrap_err().to_string().contains("000003"));
 }
+
+fn verified(dir: &Path) -> Vec<Result<Option<u64>, HistoryError>> {
+    history::sealed_files(dir).unwrap().iter().map(history::Unverified::verify).collect()
+}
+
+#[test]
+fn every_row_is_verified_beside_an_open_store() {
+    let dir = tempfile::tempdir().unwrap();
+    two_months(dir.path());
+    let _open = open(dir.path());
+    let rows: Vec<_> = verified(dir.path()).into_iter().map(|rows| rows.unwrap()).collect();
+    assert_eq!(rows, [Some(50), Some(50)]);
+}
+
+#[test]
+fn one_flipped_bit_anywhere_is_found_by_verifying() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = two_months(dir.path());
+    let sound = fs::read(&file).unwrap();
+    // Four bytes of magic at the start carry nothing.
+    for at in (4..sound.len()).step_by(7) {
+        let mut torn = sound.clone();
+        torn[at] ^= 1;
+        fs::write(&file, torn).unwrap();
+        let found = verified(dir.path());
+        let bad: Vec<_> = found.iter().filter(|rows| rows.is_err()).collect();
+        assert_eq!(bad.len(), 1, "byte {at} of {}", sound.len());
+    }
+}

@@ -54,6 +54,11 @@ fn said(standing: &Standing, unit: &str) -> WarningSaid {
             ("exceed", Some(u16::from(level) + 1), format!("good readings reached {limit}"))
         }
         Water::Safe => ("safe", None, "good readings stand below the limits".to_owned()),
+        Water::Unknown if standing.why == Some(domain::Why::RuleUnusable) => (
+            "unknown",
+            None,
+            "the rule cannot be computed; `saltline rule list` says why".to_owned(),
+        ),
         Water::Unknown => ("unknown", None, "no good reading for two intervals".to_owned()),
     };
     WarningSaid {

@@ -169,7 +169,7 @@ impl Desk<'_> {
             (badge(state, lang, unit)) " "
             a href=(lang.link(&format!("/s/{}", alert.station))) { (name) }
             " · " (rule.map_or(alert.rule.as_str(), |rule| &rule.name))
-            " · " span.phase { (phase(alert.state, lang)) }
+            " · " span.phase { (phase(alert, lang)) }
             " · " (lang.clock(alert.raised_at, self.now)) " (" (lang.age(alert.raised_at, self.now)) ")"
         }
     }
@@ -249,8 +249,11 @@ fn role(role: Role, lang: Lang) -> &'static str {
     }
 }
 
-fn phase(state: AlertState, lang: Lang) -> &'static str {
-    match state {
+fn phase(alert: &Alert, lang: Lang) -> &'static str {
+    match alert.state {
+        AlertState::Cleared if alert.events.iter().any(|e| e.kind == EventKind::Withdrawn) => {
+            lang.say("đã rút, chưa chắc an toàn", "withdrawn, not an all-clear")
+        }
         AlertState::Open => lang.say("chưa ai nhận", "not answered"),
         AlertState::Acknowledged => lang.say("đã có người nhận", "answered"),
         AlertState::Cleared => lang.say("đã hết", "cleared"),
@@ -263,9 +266,10 @@ fn happened(kind: EventKind, lang: Lang) -> &'static str {
         EventKind::Worsened => lang.say("tăng mức", "worsened"),
         EventKind::Eased => lang.say("giảm mức", "eased"),
         EventKind::Lost => lang.say("mất tín hiệu", "signal lost"),
-        EventKind::Found => lang.say("có tín hiệu lại, vẫn vượt", "signal back, still over"),
+        EventKind::Found => lang.say("có tín hiệu lại, chưa hết", "signal back, not over yet"),
         EventKind::Acknowledged => lang.say("đã nhận", "acknowledged"),
         EventKind::Cleared => lang.say("hết vượt ngưỡng", "cleared"),
+        EventKind::Withdrawn => lang.say("rút, không còn theo dõi", "withdrawn, nobody watches"),
         EventKind::Backlog => lang.say("thấy trong số liệu gửi bù", "found in a backlog"),
     }
 }

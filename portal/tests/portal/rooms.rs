@@ -115,6 +115,7 @@ async fn portal_in(folder: &std::path::Path) -> Portal {
         registry,
         alerting,
         standing: Arc::new(move || standing.clone()),
+        wall: clock.clone(),
         clock,
         metrics: Arc::new(String::new),
         ready: Arc::new(|| Readiness::Ready),

@@ -1,0 +1,179 @@
+//! `saltline store verify`: reads everything in the data folder through, beside a running engine or on a copy.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use history::HistoryError;
+use indicatif::{ProgressBar, ProgressStyle};
+use journal::{JournalError, verify};
+use serde_json::json;
+
+use super::output::{self, Format, Row};
+use super::{Place, Trouble};
+use crate::store::StoreError;
+
+/// The journals of a data folder.
+const JOURNALS: [&str; 3] = ["journal", "ledger", "deadletter"];
+
+/// What is in the data folder.
+#[derive(Args)]
+pub struct Store {
+    #[command(flatten)]
+    place: Place,
+    /// How rows are written.
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
+    output: Format,
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Subcommand)]
+enum Act {
+    /// Read every segment and every sealed file through and say what does not read back. Changes nothing.
+    Verify,
+}
+
+/// What became of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    path: PathBuf,
+    /// Records of a journal, rows of a sealed file.
+    records: u64,
+    state: State,
+    detail: String,
+    offset: Option<u64>,
+    lost: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Good,
+    /// The next start cuts it off and keeps it aside: it was never acknowledged.
+    TornTail,
+    Damaged,
+}
+
+impl State {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::TornTail => "torn tail",
+            Self::Damaged => "damaged",
+        }
+    }
+}
+
+impl Store {
+    /// Does it.
+    pub fn run(self) -> Result<(), Trouble> {
+        let Act::Verify = self.act;
+        let dir = self.place.settings()?.data_dir;
+        if !dir.is_dir() {
+            return Err(Trouble::No(format!("there is no data folder `{}`", dir.display())));
+        }
+        let lines = verified(&dir)?;
+        output::rows(self.output, &lines.iter().map(row).collect::<Vec<_>>())?;
+        let damaged = lines.iter().filter(|line| line.state == State::Damaged).count();
+        match damaged {
+            0 => Ok(()),
+            n => Err(Trouble::No(format!("{n} of {} files are damaged", lines.len()))),
+        }
+    }
+}
+
+/// Every file of the folder, read through, with a bar on a terminal.
+pub(crate) fn verified(dir: &Path) -> Result<Vec<Line>, Trouble> {
+    let mut segments = Vec::new();
+    for name in JOURNALS {
+        segments.extend(verify::segments(&dir.join(name)).map_err(journal)?);
+    }
+    let sealed = history::sealed_files(&dir.join("history")).map_err(StoreError::from)?;
+    let all = segments.iter().map(|s| s.bytes).chain(sealed.iter().map(|s| s.bytes)).sum();
+    let bar = ProgressBar::new(all);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta} {msg}") {
+        bar.set_style(style);
+    }
+    let mut lines = Vec::new();
+    let mut done = 0;
+    for segment in segments {
+        bar.set_message(segment.path.display().to_string());
+        let found = segment.verify(|read| bar.set_position(done + read)).map_err(journal)?;
+        done += segment.bytes;
+        lines.push(of_segment(segment.path, &found));
+    }
+    for file in sealed {
+        bar.set_message(file.path.display().to_string());
+        lines.extend(of_sealed(file.path.clone(), file.verify())?);
+        done += file.bytes;
+        bar.set_position(done);
+    }
+    bar.finish_and_clear();
+    Ok(lines)
+}
+
+fn journal(error: JournalError) -> Trouble {
+    StoreError::from(error).into()
+}
+
+fn of_segment(path: PathBuf, found: &verify::Verified) -> Line {
+    let (state, detail) = match found.damage {
+        Some(damage) => {
+            let detail = format!("{} at record {}", damage.what, damage.position);
+            (State::Damaged, detail)
+        }
+        None if 0 < found.torn_bytes => (State::TornTail, format!("{} bytes", found.torn_bytes)),
+        None => (State::Good, String::new()),
+    };
+    let offset = found.damage.map(|damage| damage.offset);
+    Line { path, records: found.records, state, detail, offset, lost: found.lost }
+}
+
+fn of_sealed(
+    path: PathBuf,
+    rows: Result<Option<u64>, HistoryError>,
+) -> Result<Option<Line>, Trouble> {
+    let line =
+        |records, state, detail| Line { path, records, state, detail, offset: None, lost: 0 };
+    match rows {
+        Ok(Some(rows)) => Ok(Some(line(rows, State::Good, String::new()))),
+        Ok(None) => Ok(None),
+        Err(HistoryError::Damaged { what, .. }) => Ok(Some(line(0, State::Damaged, what))),
+        Err(error) => Err(StoreError::from(error).into()),
+    }
+}
+
+fn row(line: &Line) -> Row {
+    vec![
+        ("file", json!(line.path.display().to_string())),
+        ("records", json!(line.records)),
+        ("state", json!(line.state.as_str())),
+        ("lost", json!(line.lost)),
+        ("offset", json!(line.offset)),
+        ("detail", json!(line.detail)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flipped_byte_is_named_with_its_file_its_offset_and_its_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = journal::Config::default();
+        let ledger = journal::Journal::open(&dir.path().join("ledger"), &config).unwrap();
+        for text in ["one", "two", "three"] {
+            ledger.append_blocking(vec![bytes::Bytes::from(text)]).unwrap();
+        }
+        drop(ledger);
+        let state = || verified(dir.path()).unwrap().pop().unwrap();
+        assert_eq!((state().records, state().state), (3, State::Good));
+        let path = state().path;
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[24 + 8] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let found = state();
+        assert_eq!((found.state, found.offset, found.lost), (State::Damaged, Some(24), 1));
+        assert_eq!(found.detail, "checksum differs at record 0");
+    }
+}
