@@ -24,6 +24,12 @@ const NODES_MAX: usize = 4_096;
 /// Devices of one node.
 const DEVICES_MAX: usize = 256;
 
+/// What all births together may take in memory: 4,096 nodes with a hundred metrics of 60 bytes each.
+const BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What a metric takes beside its name and unit: two entries of a table.
+const METRIC_BYTES: usize = 100;
+
 /// A node is asked for its birth at most so often: it answers with everything it has.
 const ASK_EVERY: Duration = Duration::from_secs(30);
 
@@ -55,7 +61,14 @@ pub struct Ask {
 /// The nodes of one broker. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Nodes {
-    held: Arc<Mutex<HashMap<String, Node>>>,
+    held: Arc<Mutex<Held>>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    nodes: HashMap<String, Node>,
+    /// What their births take.
+    bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +82,8 @@ struct Node {
     /// The node's own metrics.
     own: Metrics,
     devices: HashMap<String, Metrics>,
+    /// What all of these take.
+    bytes: usize,
 }
 
 /// What was said at a birth.
@@ -76,6 +91,8 @@ struct Node {
 struct Metrics {
     by_alias: HashMap<u64, String>,
     by_name: HashMap<String, Known>,
+    /// About what they take.
+    bytes: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -121,32 +138,44 @@ impl Nodes {
             Err(unread) => return (Heard::Refused(refusal(unread)), None),
         };
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = format!("{}/{}", read.group, read.node);
-        if !held.contains_key(&key) && NODES_MAX <= held.len() {
-            let detail = format!("node {key}: {NODES_MAX} others are known already");
+        let Held { nodes, bytes } = &mut *held;
+        let Some(node) = place(nodes, &read) else {
+            let detail = format!("{}: {NODES_MAX} other nodes are known already", read.name());
             return (Heard::Refused(refused(Reason::BadCount, &detail)), None);
-        }
-        let node = held.entry(key).or_default();
-        let (heard, unsure) = match node.hear(&read, &payload) {
+        };
+        let before = node.bytes;
+        let room = BYTES_MAX.saturating_sub(*bytes - before);
+        let (heard, unsure) = match node.hear(&read, &payload, room) {
             Ok((reports, unsure)) if reports.is_empty() => (Heard::Nothing, unsure),
             Ok((reports, unsure)) => (Heard::Reports { name: read.name(), reports }, unsure),
             Err(Unheard(refusal, unsure)) => (Heard::Refused(refusal), unsure),
         };
+        *bytes = *bytes - before + node.bytes;
         let ask = unsure.and_then(|why| node.ask(&read, why, now));
         (heard, ask)
     }
 }
 
+/// The node's place; where all are taken, that of a dead one.
+fn place<'a>(nodes: &'a mut HashMap<String, Node>, topic: &Topic<'_>) -> Option<&'a mut Node> {
+    let key = format!("{}/{}", topic.group, topic.node);
+    if !nodes.contains_key(&key) && NODES_MAX <= nodes.len() {
+        let dead = nodes.iter().find(|(_, node)| !node.alive)?.0.clone();
+        nodes.remove(&dead);
+    }
+    Some(nodes.entry(key).or_default())
+}
+
 type Understood = Result<(Vec<Report<'static>>, Option<Unsure>), Unheard>;
 
 impl Node {
-    fn hear(&mut self, topic: &Topic<'_>, payload: &Payload) -> Understood {
+    fn hear(&mut self, topic: &Topic<'_>, payload: &Payload, room: usize) -> Understood {
         match (topic.kind, topic.device) {
-            (Kind::Birth, None) => self.born(payload),
+            (Kind::Birth, None) => self.born(payload, room),
             (Kind::Death, None) => {
                 // A death of an earlier connection comes late, and is not this one's.
                 if bd_seq(payload).is_none() || bd_seq(payload) == self.bd_seq {
-                    self.alive = false;
+                    *self = Self { asked_at: self.asked_at, ..Self::default() };
                 }
                 Ok((Vec::new(), None))
             }
@@ -159,7 +188,7 @@ impl Node {
                 let unsure = self.in_order(payload)?;
                 self.own.read(payload, &topic.name()).map(|reports| (reports, unsure))
             }
-            (Kind::Birth, Some(device)) => self.device_born(device, payload),
+            (Kind::Birth, Some(device)) => self.device_born(device, payload, room),
             (Kind::Data, Some(device)) => {
                 let unsure = self.in_order(payload)?;
                 let Some(metrics) = self.devices.get(device) else {
@@ -171,35 +200,38 @@ impl Node {
             }
             (Kind::Death, Some(device)) => {
                 let unsure = self.in_order(payload)?;
-                self.devices.remove(device);
+                self.bytes -= self.devices.remove(device).map_or(0, |metrics| metrics.bytes);
                 Ok((Vec::new(), unsure))
             }
         }
     }
 
-    fn born(&mut self, payload: &Payload) -> Understood {
+    fn born(&mut self, payload: &Payload, room: usize) -> Understood {
         let seq = seq(payload)?;
-        let own = Metrics::of(payload)?;
+        let own = Metrics::of(payload, room)?;
         let reports = own.read(payload, "birth")?;
         *self = Self {
             alive: true,
             bd_seq: bd_seq(payload),
             next: seq.wrapping_add(1),
             asked_at: self.asked_at,
+            bytes: own.bytes,
             own,
             devices: HashMap::new(),
         };
         Ok((reports, None))
     }
 
-    fn device_born(&mut self, device: &str, payload: &Payload) -> Understood {
+    fn device_born(&mut self, device: &str, payload: &Payload, room: usize) -> Understood {
         let unsure = self.in_order(payload)?;
         if !self.devices.contains_key(device) && DEVICES_MAX <= self.devices.len() {
             let detail = format!("device {device}: the node has {DEVICES_MAX} others");
             return Err(Unheard(refused(Reason::BadCount, &detail), None));
         }
-        let metrics = Metrics::of(payload)?;
+        let before = self.devices.get(device).map_or(0, |metrics| metrics.bytes);
+        let metrics = Metrics::of(payload, room.saturating_sub(self.bytes - before))?;
         let reports = metrics.read(payload, device)?;
+        self.bytes = self.bytes - before + metrics.bytes;
         self.devices.insert(device.to_owned(), metrics);
         Ok((reports, unsure))
     }
@@ -232,8 +264,8 @@ impl Node {
 }
 
 impl Metrics {
-    /// What a birth says that there is.
-    fn of(payload: &Payload) -> Result<Self, Unheard> {
+    /// What a birth says that there is, if it takes no more than `room`.
+    fn of(payload: &Payload, room: usize) -> Result<Self, Unheard> {
         let mut it = Self::default();
         for metric in &payload.metrics {
             let Some(name) = metric.name.clone().filter(|name| !name.is_empty()) else {
@@ -247,7 +279,12 @@ impl Metrics {
                 return Err(Unheard(refused(Reason::Malformed, &detail), None));
             }
             let unit = metric::unit(metric.properties.as_ref());
+            it.bytes += 2 * name.len() + unit.as_ref().map_or(0, String::len) + METRIC_BYTES;
             it.by_name.insert(name, Known { datatype: metric.datatype, unit });
+        }
+        if room < it.bytes {
+            let detail = format!("a birth of {} bytes in memory; {room} are left", it.bytes);
+            return Err(Unheard(refused(Reason::BadCount, &detail), None));
         }
         Ok(it)
     }

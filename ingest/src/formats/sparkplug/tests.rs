@@ -191,6 +191,28 @@ fn commands_states_and_properties_are_no_readings() {
     assert_eq!(nodes.hear("spBv1.0/tg/NBIRTH/edge", &birth, now(1)), (Heard::Nothing, None));
 }
 
+#[test]
+fn what_is_remembered_has_a_bound_and_the_dead_make_room() {
+    let nodes = Nodes::default();
+    let name = "m".repeat(60_000);
+    let birth = |n: usize| {
+        let topic = format!("spBv1.0/tg/NBIRTH/edge-{n}");
+        nodes.hear(&topic, &bytes(Some(0), vec![double(Some(&name), Some(1), 1.0)]), now(1)).0
+    };
+    let born = (0..1_000).take_while(|n| matches!(birth(*n), Heard::Reports { .. })).count();
+    assert_eq!(born, BYTES_MAX / (120_000 + METRIC_BYTES));
+    assert_eq!(reason(&birth(born)), Reason::BadCount);
+    let death = bytes(None, vec![]);
+    assert_eq!(nodes.hear("spBv1.0/tg/NDEATH/edge-7", &death, now(1)).0, Heard::Nothing);
+    assert!(matches!(birth(born), Heard::Reports { .. }));
+    let nodes = Nodes::default();
+    for n in 0..NODES_MAX + 100 {
+        let topic = format!("spBv1.0/tg/NDATA/edge-{n}");
+        assert_eq!(reason(&nodes.hear(&topic, &bytes(Some(1), vec![]), now(1)).0), Reason::NoBirth);
+    }
+    assert_eq!(nodes.held.lock().unwrap().nodes.len(), NODES_MAX);
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(payload in prop::collection::vec(any::<u8>(), 0..200)) {
