@@ -28,6 +28,7 @@ use crate::running::Running;
 use crate::settings::{Channel, Config};
 use crate::snapshot;
 use crate::store::{Store, StoreError};
+use crate::threads::DoorThreads;
 
 /// Live readings that a slow watcher may be behind: ten seconds of 2,000 stations' six values every 10 s.
 const LIVE_MAX: usize = 16_384;
@@ -114,14 +115,18 @@ pub async fn run(
 ) -> Result<(), Fatal> {
     let store = Store::open(&setting.config).await?;
     let parts = Parts::open(&setting, store.clone()).await?;
-    let door = parts.door(&setting.config)?;
+    let threads = DoorThreads::start()?;
+    let door = {
+        let _here = threads.enter();
+        parts.door(&setting.config)?
+    };
     let http = setting.config.http_listen;
     let listener =
         TcpListener::bind(http).await.map_err(|source| Fatal::Listen { address: http, source })?;
     let served = listener.local_addr().map_err(|source| Fatal::Listen { address: http, source })?;
     let at = door.addresses();
     let addresses = Addresses { mqtt: at.plain, mqtt_tls: at.tls, http: served };
-    let running = parts.start(&setting, door, listener).await?;
+    let running = parts.start(&setting, (door, threads), listener).await?;
     ready(addresses, &store);
     running.until(stop).await
 }
@@ -200,7 +205,7 @@ impl Parts {
     async fn start(
         self,
         setting: &Setting,
-        door: Door,
+        (door, threads): (Door, DoorThreads),
         listener: TcpListener,
     ) -> Result<Running, Fatal> {
         let outlet = Outlet::new(door.publisher());
@@ -270,7 +275,7 @@ impl Parts {
             outlet,
         });
         running.upstreams(upstreams);
-        running.door(door);
+        running.door(door, threads)?;
         Ok(running)
     }
 }

@@ -12,5 +12,6 @@ pub mod publish; // what MQTT subscribers get from us
 pub mod book; // the registry, read again when somebody changed it
 pub mod assembly; // all parts, put together
 pub mod running; // all parts, watched and stopped in order
+pub mod threads; // those of the front door
 pub mod demo; // everything on one machine, with the estuary twin
 pub mod telemetry; // logs and metrics

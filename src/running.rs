@@ -23,6 +23,7 @@ use crate::engine::Engine;
 use crate::follow::{Follower, Keeper, Tally, keep};
 use crate::settings::Config;
 use crate::store::Store;
+use crate::threads::DoorThreads;
 
 /// Everything that stops must have stopped by then; systemd's own patience is 90 s.
 const STOP_MAX: Duration = Duration::from_secs(30);
@@ -135,14 +136,14 @@ impl Running {
     }
 
     /// Lets stations call.
-    pub fn door(&mut self, door: Door) {
+    pub fn door(&mut self, door: Door, threads: DoorThreads) -> Result<(), Fatal> {
         let stop = self.stop_of(Stage::Door);
         let hangup = hangups(door.reloader(), stop.clone());
         self.task("reload", hangup);
-        self.task("door", async move {
-            door.run(stop).await;
+        self.thread("door", move |_| {
+            threads.block_on(door.run(stop));
             Ok(())
-        });
+        })
     }
 
     /// Takes from other people's brokers.

@@ -1,12 +1,14 @@
 //! The string between a session and the connection that serves it now: mail has come, or it is over.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::task::AtomicWaker;
 use rumqttc::v5::mqttbytes::v5::DisconnectReasonCode as Code;
 use std::task::Context;
+use tokio::sync::Notify;
 
+use super::peer::Peer;
 use super::wire::Will;
 
 /// Why we end a connection that did nothing wrong.
@@ -35,17 +37,44 @@ impl Kick {
 }
 
 /// One connection, as its session and the door see it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Attachment {
+    /// Who it is, with their rights: asked again for every message that is delivered.
+    pub(super) peer: Arc<Peer>,
     waker: AtomicWaker,
     mail: AtomicBool,
     kick: AtomicU8,
     will: Mutex<Option<Will>>,
+    settled: AtomicBool,
+    settling: Notify,
 }
 
 impl Attachment {
-    pub(super) fn new(will: Option<Will>) -> Self {
-        Self { will: Mutex::new(will), ..Self::default() }
+    pub(super) fn new(peer: Arc<Peer>, will: Option<Will>) -> Self {
+        Self {
+            peer,
+            waker: AtomicWaker::new(),
+            mail: AtomicBool::new(false),
+            kick: AtomicU8::new(0),
+            will: Mutex::new(will),
+            settled: AtomicBool::new(false),
+            settling: Notify::new(),
+        }
+    }
+
+    /// What the connection had on its way to the disk is answered for.
+    pub(super) fn settle(&self) {
+        self.settled.store(true, Ordering::Release);
+        self.settling.notify_waiters();
+    }
+
+    /// Waits for that.
+    pub(super) async fn settled(&self) {
+        // Made before the look, so that no settling between the two is missed.
+        let settling = self.settling.notified();
+        if !self.settled.load(Ordering::Acquire) {
+            settling.await;
+        }
     }
 
     /// Something waits in the session.

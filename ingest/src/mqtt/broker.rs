@@ -1,40 +1,35 @@
 //! What all connections share: sessions, subscriptions, retained messages.
 //!
 //! Locks are taken in this order and never the other way round: the map of sessions, the tree, retained messages, one
-//! session. A publish takes the tree for reading and one session at a time; where nobody subscribed it takes none.
+//! group, one session. A publish takes the tree for reading and one session at a time; where nobody subscribed it
+//! takes none.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::Config;
 use super::attachment::{Attachment, Kick};
 use super::counters::{Counters, dropped};
-use super::message::{Letter, Message};
+use super::message::Published;
+use super::peer::{Destination, Peer};
 use super::retained::Retained;
-use super::session::Session;
-use super::topic;
+use super::routes::Route;
+use super::session::{Session, WaitingWill};
 use super::tree::Tree;
-use super::wire::{Filter, RetainHandling, Will};
-
-/// A subscription as the tree holds it.
-#[derive(Debug, Clone)]
-struct Subscriber {
-    session: Arc<Session>,
-    qos: u8,
-    no_local: bool,
-    keep_retain: bool,
-}
+use super::wire::Will;
 
 /// See the module.
 pub(super) struct Broker {
     sessions: Mutex<Sessions>,
-    tree: RwLock<Tree<Subscriber>>,
+    pub(super) tree: RwLock<Tree<Route>>,
     /// Subscriptions in the tree. Zero means that a publish need not look.
-    subscriptions: AtomicUsize,
-    retained: RwLock<Retained>,
-    config: Arc<Config>,
+    pub(super) subscriptions: AtomicUsize,
+    pub(super) retained: RwLock<Retained>,
+    /// Wills that wait for their time, or more: zero means that nobody need look for one.
+    waiting_wills: AtomicUsize,
+    pub(super) config: Arc<Config>,
     pub(super) counters: Counters,
 }
 
@@ -53,14 +48,14 @@ pub(super) enum NoSession {
     TooMany,
 }
 
-/// A message on its way through the broker, still in its publisher's bytes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Published<'a> {
-    pub(super) topic: &'a str,
-    pub(super) payload: &'a [u8],
-    pub(super) properties: &'a [u8],
-    pub(super) qos: u8,
-    pub(super) retain: bool,
+/// What a new connection is given.
+pub(super) struct Attached {
+    pub(super) session: Arc<Session>,
+    /// It is the one that was remembered.
+    pub(super) present: bool,
+    /// The connection that it took the session from. What that one has on its way to the disk is to be answered for
+    /// before the new one is served.
+    pub(super) older: Option<Arc<Attachment>>,
 }
 
 impl Broker {
@@ -71,141 +66,54 @@ impl Broker {
             tree: RwLock::default(),
             subscriptions: AtomicUsize::new(0),
             retained: RwLock::new(retained),
+            waiting_wills: AtomicUsize::new(0),
             config,
             counters: Counters::new(),
         }
     }
 
-    /// Would anybody notice this message?
-    pub(super) fn concerns_anybody(&self, retain: bool) -> bool {
-        retain || self.subscriptions.load(Ordering::Relaxed) != 0
-    }
-
-    /// Keeps the message if it asks for it, and gives it to everybody who subscribed to its topic.
-    pub(super) fn publish(&self, published: Published<'_>, from: Option<&Arc<Session>>) {
-        if !self.concerns_anybody(published.retain) {
-            return;
+    /// Publishes a will, if its client may still publish on its topic.
+    fn publish_will(&self, will: &Will, peer: &Peer) {
+        if peer.destination(&will.topic) != Destination::Subscribers {
+            tracing::warn!(
+                name = peer.name(),
+                topic = will.topic,
+                "the will is not allowed any more"
+            );
+            return dropped("will_not_allowed");
         }
-        let Published { topic, payload, properties, qos, retain } = published;
-        self.hand_out(&Arc::new(Message::new(topic, payload, properties, qos)), retain, from);
-    }
-
-    /// The same for a message that already owns its bytes.
-    pub(super) fn hand_out(
-        &self,
-        message: &Arc<Message>,
-        retain: bool,
-        from: Option<&Arc<Session>>,
-    ) {
-        if retain {
-            self.retain(message);
-        }
-        if self.subscriptions.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
-        let mut found: Vec<&Subscriber> = Vec::new();
-        tree.matching(&message.topic, &mut |subscriber| {
-            let own = from.is_some_and(|from| Arc::ptr_eq(from, &subscriber.session));
-            if !(own && subscriber.no_local) {
-                found.push(subscriber);
-            }
-        });
-        // One copy for each session, with the highest QoS of its filters that match.
-        let place = |subscriber: &Subscriber| Arc::as_ptr(&subscriber.session).addr();
-        found.sort_unstable_by_key(|&it| (place(it), u8::MAX - it.qos));
-        found.dedup_by_key(|it| place(it));
-        for subscriber in found {
-            subscriber.session.deliver(Letter {
-                message: Arc::clone(message),
-                qos: message.qos.min(subscriber.qos),
-                retain: retain && subscriber.keep_retain,
-            });
-        }
-    }
-
-    /// Publishes a will.
-    pub(super) fn publish_will(&self, will: &Will) {
         let published = Published {
             topic: &will.topic,
             payload: &will.payload,
             properties: &will.properties,
-            qos: will.qos.min(1),
+            expiry_s: will.expiry_s,
+            qos: will.qos,
             retain: will.retain,
         };
         self.publish(published, None);
     }
 
-    /// Adds a subscription and delivers the retained messages it asks for.
-    pub(super) fn subscribe(&self, session: &Arc<Session>, filter: &Filter) -> Subscribed {
-        let qos = filter.qos.min(1);
-        let subscriber = Subscriber {
-            session: Arc::clone(session),
-            qos,
-            no_local: filter.no_local,
-            keep_retain: filter.keep_retain,
-        };
-        let new = {
-            let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
-            let mut state = session.state();
-            if state.ended {
-                return Subscribed::Granted(qos);
-            }
-            let new = !state.filters.contains(&*filter.path);
-            if new && self.config.subscriptions_max <= state.filters.len() {
-                return Subscribed::TooMany;
-            }
-            state.filters.insert(filter.path.as_str().into());
-            let same = |old: &Subscriber| Arc::ptr_eq(&old.session, session);
-            tree.insert(&filter.path, subscriber, same);
-            if new {
-                self.subscriptions.fetch_add(1, Ordering::Relaxed);
-            }
-            new
-        };
-        let wanted = match filter.retained {
-            RetainHandling::Always => true,
-            RetainHandling::WhenNew => new,
-            RetainHandling::Never => false,
-        };
-        if wanted {
-            self.deliver_retained(session, &filter.path, qos);
-        }
-        Subscribed::Granted(qos)
-    }
-
-    /// Takes a subscription out. Was it there?
-    pub(super) fn unsubscribe(&self, session: &Arc<Session>, path: &str) -> bool {
-        let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
-        let existed = session.state().filters.remove(path);
-        if existed {
-            tree.remove(path, |old| Arc::ptr_eq(&old.session, session));
-            self.subscriptions.fetch_sub(1, Ordering::Relaxed);
-        }
-        existed
-    }
-
     /// Gives a new connection its session: the old one where it is remembered and wanted, else a new one. An older
     /// connection of the same client is sent away and its will published before this returns, so that what the newer
-    /// one says stands last.
+    /// one says stands last; a will with a delay is for clients that do not come back.
     pub(super) fn attach(
         &self,
         key: &str,
         clean_start: bool,
         expiry_s: u32,
         attachment: &Arc<Attachment>,
-    ) -> Result<(Arc<Session>, bool), NoSession> {
+    ) -> Result<Attached, NoSession> {
         let mut sessions = self.lock_sessions();
         if sessions.closing {
             return Err(NoSession::ShuttingDown);
         }
         let old = sessions.by_key.get(key).cloned();
-        if let Some(old) = &old {
-            self.take_over(old);
-            if !clean_start && self.resume(old, attachment, expiry_s) {
-                return Ok((Arc::clone(old), true));
+        let older = old.as_ref().and_then(|old| self.take_over(old));
+        if let Some(old) = old {
+            if !clean_start && self.resume(&old, attachment, expiry_s) {
+                return Ok(Attached { session: old, present: true, older });
             }
-            self.end(old);
+            self.end(&old);
             sessions.by_key.remove(key);
         }
         let sessions_max = self.config.sessions_max + self.config.connections_max;
@@ -217,32 +125,42 @@ impl Broker {
         session.state().attach(Arc::clone(attachment), expiry_s);
         sessions.by_key.insert(key.to_owned(), Arc::clone(&session));
         self.counters.sessions.set(sessions.by_key.len() as f64);
-        Ok((session, false))
+        Ok(Attached { session, present: false, older })
     }
 
-    /// The connection is gone: the session waits or ends.
-    pub(super) fn detach(&self, session: &Arc<Session>, attachment: &Arc<Attachment>) {
+    /// The connection is gone: the session waits or ends, and with it the will, if there is one to publish.
+    pub(super) fn detach(
+        &self,
+        session: &Arc<Session>,
+        attachment: &Arc<Attachment>,
+        will: Option<Will>,
+    ) {
         let mut sessions = self.lock_sessions();
-        {
+        let expiry_s = {
             let mut state = session.state();
             let mine = |held: &Arc<Attachment>| Arc::ptr_eq(held, attachment);
             if !state.attached.as_ref().is_some_and(mine) {
                 return;
             }
             state.attached = None;
-            if state.expiry_s != 0 {
-                let expiry = Duration::from_secs(u64::from(state.expiry_s));
-                state.expires_at =
-                    Some(Instant::now() + expiry.min(self.config.session_expiry_max));
-                return;
-            }
+            let expiry = Duration::from_secs(u64::from(state.expiry_s));
+            state.expires_at = Some(Instant::now() + expiry.min(self.config.session_expiry_max));
+            state.expiry_s
+        };
+        if let Some(will) = will {
+            self.publish_or_wait(session, will, attachment);
         }
-        self.end(session);
-        sessions.by_key.remove(&session.key);
-        self.counters.sessions.set(sessions.by_key.len() as f64);
+        if expiry_s == 0 {
+            self.end(session);
+            sessions.by_key.remove(&session.key);
+            self.counters.sessions.set(sessions.by_key.len() as f64);
+        } else {
+            drop(sessions);
+            self.pass_on(session);
+        }
     }
 
-    /// Forgets sessions whose time is over.
+    /// Publishes wills that waited long enough, and forgets sessions and retained messages whose time is over.
     pub(super) fn forget_expired(&self, now: Instant) {
         let mut sessions = self.lock_sessions();
         sessions.by_key.retain(|_, session| {
@@ -254,6 +172,27 @@ impl Broker {
             !over
         });
         self.counters.sessions.set(sessions.by_key.len() as f64);
+        drop(sessions);
+        let mut retained = self.retained.write().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..retained.forget_expired(now) {
+            dropped("retained_expired");
+        }
+        self.counters.retained.set(retained.len() as f64);
+    }
+
+    /// Publishes the wills whose delay is over.
+    pub(super) fn publish_due_wills(&self, now: Instant) {
+        if self.waiting_wills.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        // The lock is held to the end: a client that comes back now finds its will published, and not on its way.
+        let sessions = self.lock_sessions();
+        for session in sessions.by_key.values() {
+            let due = session.state().will.take_if(|waiting| waiting.due <= now);
+            if let Some(waiting) = due {
+                self.publish_waiting(&waiting);
+            }
+        }
     }
 
     /// Sends everybody away, now and from now on.
@@ -267,18 +206,34 @@ impl Broker {
         }
     }
 
-    fn lock_sessions(&self) -> std::sync::MutexGuard<'_, Sessions> {
+    fn lock_sessions(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_over(&self, old: &Arc<Session>) {
-        let attached = old.state().attached.take();
-        if let Some(attached) = attached {
-            if let Some(will) = attached.take_will() {
-                self.publish_will(&will);
-            }
-            attached.kick(Kick::TakenOver);
+    /// Sends the connection that has the session away, and publishes its will or lets it wait.
+    fn take_over(&self, old: &Arc<Session>) -> Option<Arc<Attachment>> {
+        let attached = old.state().attached.take()?;
+        if let Some(will) = attached.take_will() {
+            self.publish_or_wait(old, will, &attached);
         }
+        attached.kick(Kick::TakenOver);
+        Some(attached)
+    }
+
+    /// A will without a delay is published; another one waits for its time, or for the end of its session.
+    fn publish_or_wait(&self, session: &Session, will: Will, attachment: &Attachment) {
+        if will.delay_s == 0 {
+            return self.publish_will(&will, &attachment.peer);
+        }
+        let due = Instant::now() + Duration::from_secs(u64::from(will.delay_s));
+        let peer = Arc::clone(&attachment.peer);
+        session.state().will = Some(WaitingWill { will, peer, due });
+        self.waiting_wills.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn publish_waiting(&self, waiting: &WaitingWill) {
+        self.waiting_wills.fetch_sub(1, Ordering::Relaxed);
+        self.publish_will(&waiting.will, &waiting.peer);
     }
 
     /// Goes on with a remembered session; not with one that ended with its connection.
@@ -287,51 +242,21 @@ impl Broker {
         let alive = state.expires_at.is_none_or(|at| Instant::now() < at);
         let remembered = state.expiry_s != 0 && alive;
         if remembered {
+            // The client came back in time: its will is not published (section 3.1.3.2.2).
+            if state.will.take().is_some() {
+                self.waiting_wills.fetch_sub(1, Ordering::Relaxed);
+            }
             state.attach(Arc::clone(attachment), expiry_s);
         }
         remembered
     }
 
-    /// Takes everything of a session out of the tree.
+    /// A session is over, and a will waits no longer than its session.
     fn end(&self, session: &Arc<Session>) {
-        let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
-        let filters = {
-            let mut state = session.state();
-            state.ended = true;
-            std::mem::take(&mut state.filters)
-        };
-        for filter in &filters {
-            tree.remove(filter, |old| Arc::ptr_eq(&old.session, session));
+        let waiting = session.state().will.take();
+        if let Some(waiting) = waiting {
+            self.publish_waiting(&waiting);
         }
-        self.subscriptions.fetch_sub(filters.len(), Ordering::Relaxed);
+        self.forget_subscriptions(session);
     }
-
-    fn retain(&self, message: &Arc<Message>) {
-        let mut retained = self.retained.write().unwrap_or_else(PoisonError::into_inner);
-        if retained.put(message).is_err() {
-            tracing::warn!(topic = %message.topic, reason = "retained_full", "not retained");
-            dropped("retained_full");
-        }
-        self.counters.retained.set(retained.len() as f64);
-    }
-
-    fn deliver_retained(&self, session: &Arc<Session>, filter: &str, qos: u8) {
-        debug_assert!(topic::is_filter(filter), "filters are checked before they come here");
-        let retained = self.retained.read().unwrap_or_else(PoisonError::into_inner);
-        let letters = retained.matching(filter).map(|message| Letter {
-            message: Arc::clone(message),
-            qos: message.qos.min(qos),
-            retain: true,
-        });
-        session.deliver_retained(letters, self.config.retained_messages_max);
-    }
-}
-
-/// What became of a filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Subscribed {
-    /// With this QoS.
-    Granted(u8),
-    /// The session has as many as it may.
-    TooMany,
 }

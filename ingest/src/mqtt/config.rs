@@ -37,6 +37,9 @@ pub struct Config {
     pub in_flight_max: u16,
     /// Bytes of publishes of one connection that may wait for the disk.
     pub in_flight_bytes_max: usize,
+    /// Topic aliases of one connection's client. A station has five topics; 16 of at most 64 KiB each cost a client
+    /// that means ill 1 MiB of our memory.
+    pub topic_alias_max: u16,
     /// Subscriptions of one session.
     pub subscriptions_max: usize,
     /// Messages that wait for one session, absent or slow.
@@ -86,6 +89,7 @@ impl Default for Config {
             keep_alive_s_max: None,
             in_flight_max: 1_024,
             in_flight_bytes_max: 1024 * 1024,
+            topic_alias_max: 16,
             subscriptions_max: 256,
             queue_messages_max: 1_000,
             queue_bytes_max: 1024 * 1024,

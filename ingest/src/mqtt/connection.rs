@@ -13,11 +13,12 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::intake::Proof;
 
+use super::aliases;
 use super::attachment::Attachment;
 use super::counters;
 use super::door::Shared;
 use super::end::End;
-use super::inbound::{Group, Inbound, Why, puback};
+use super::inbound::{Group, Inbound, Why, answer};
 use super::peer::Peer;
 use super::session::{Room, Session};
 use super::socket::Socket;
@@ -30,10 +31,14 @@ const IDLE: Duration = Duration::from_secs(3600);
 pub(super) struct Connection<S> {
     pub(super) socket: Socket<S>,
     pub(super) shared: Arc<Shared>,
-    pub(super) peer: Peer,
+    pub(super) peer: Arc<Peer>,
     pub(super) session: Arc<Session>,
     pub(super) attachment: Arc<Attachment>,
+    /// The connection that the session was taken from.
+    pub(super) older: Option<Arc<Attachment>>,
     pub(super) room: Room,
+    /// What the client's topic aliases stand for.
+    pub(super) aliases: aliases::Incoming,
     pub(super) why: Why,
     pub(super) inbound: Inbound,
     /// One and a half times the keep-alive.
@@ -47,6 +52,7 @@ pub(super) struct Connection<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Serves the client until one side ends it.
     pub(super) async fn run(mut self) {
+        self.wait_for_older().await;
         let end = self.serve().await;
         let name = self.peer.name();
         counters::closed(end.as_str());
@@ -58,12 +64,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             _ => tracing::info!(name, reason = end.as_str(), why = end.why(), "disconnected"),
         }
-        let will = self.attachment.take_will();
-        if let (Some(will), false) = (will, matches!(end, End::Goodbye)) {
-            self.shared.broker.publish_will(&will);
-        }
-        self.shared.broker.detach(&self.session, &self.attachment);
+        self.settle(&end).await;
+        let will = self.attachment.take_will().filter(|_| !matches!(end, End::Goodbye));
+        self.shared.broker.detach(&self.session, &self.attachment, will);
         self.farewell(&end).await;
+    }
+
+    /// What the older connection has on its way to the disk is answered for first: a message with QoS 2 that comes
+    /// again here must find whether it was kept.
+    async fn wait_for_older(&mut self) {
+        if let Some(older) = self.older.take() {
+            // A disk that hangs ends the older one's wait after one deadline; it must not keep this client out.
+            timeout(self.shared.config.end_deadline * 2, older.settled()).await.ok();
+        }
+    }
+
+    /// What is on its way to the disk is still made durable, answered and handed out, within the deadline.
+    async fn settle(&mut self, end: &End) {
+        if !matches!(end, End::Storage(_)) {
+            timeout(self.shared.config.end_deadline, self.finish_commits()).await.ok();
+        }
+        for id in self.inbound.unsettled() {
+            self.session.released(id);
+        }
+        self.attachment.settle();
     }
 
     async fn serve(&mut self) -> End {
@@ -121,15 +145,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut any = false;
         while let Poll::Ready(proven) = self.inbound.poll_proven(cx) {
             let (group, proof) = proven.map_err(End::Storage)?;
-            self.answer(&group, &proof);
+            self.answer_group(&group, &proof);
             any = true;
         }
         Ok(any)
     }
 
-    fn answer(&mut self, group: &Group, proof: &Proof) {
+    fn answer_group(&mut self, group: &Group, proof: &Proof) {
         for ack in &group.acks {
-            puback(&mut self.socket.write, self.room.version, ack, self.why, proof);
+            answer(&mut self.socket.write, self.room.version, ack, self.why, proof);
         }
         for (message, retain) in &group.echoes {
             self.shared.broker.hand_out(message, *retain, Some(&self.session));
@@ -141,7 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.mail |= self.attachment.take_mail();
         loop {
             if self.mail && self.socket.write.len() < self.room.write_bytes_max {
-                self.session.fetch(&self.attachment, self.room, &mut self.socket.write);
+                self.session.fetch(&self.attachment, &mut self.room, &mut self.socket.write);
                 // It stopped because the buffer is full, or because nothing more may go out now.
                 self.mail = self.room.write_bytes_max <= self.socket.write.len();
             }
@@ -208,14 +232,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// What is on its way to the disk is still made durable, answered and handed out; then the client is told.
+    /// The client is told why, where its version has a word for it.
     async fn farewell(&mut self, end: &End) {
         let end_deadline = self.shared.config.end_deadline;
-        if !matches!(end, End::Storage(_)) {
-            timeout(end_deadline, self.finish_commits()).await.ok();
-        }
         if let (Version::V5, Some(code)) = (self.room.version, end.code()) {
-            wire::disconnect(&mut self.socket.write, code, &end.why());
+            let why = if self.why == Why::Told { end.why() } else { String::new() };
+            wire::disconnect(&mut self.socket.write, code, &why);
         }
         match end {
             End::Stalled | End::Broken(_) => (),
@@ -231,7 +253,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return;
             }
             match poll_fn(|cx| self.inbound.poll_proven(cx)).await {
-                Ok((group, proof)) => self.answer(&group, &proof),
+                Ok((group, proof)) => self.answer_group(&group, &proof),
                 Err(_) => return,
             }
         }

@@ -9,7 +9,7 @@ pub(super) struct Counters {
     pub(super) connections: Gauge,
     pub(super) sessions: Gauge,
     pub(super) retained: Gauge,
-    pub(super) publishes: [Counter; 2],
+    pub(super) publishes: [Counter; 3],
     pub(super) bytes_in: Counter,
     pub(super) bytes_out: Counter,
 }
@@ -23,6 +23,7 @@ impl Counters {
             publishes: [
                 counter!("saltline_mqtt_publishes_total", "qos" => "0"),
                 counter!("saltline_mqtt_publishes_total", "qos" => "1"),
+                counter!("saltline_mqtt_publishes_total", "qos" => "2"),
             ],
             bytes_in: counter!("saltline_mqtt_bytes_total", "direction" => "in"),
             bytes_out: counter!("saltline_mqtt_bytes_total", "direction" => "out"),

@@ -13,11 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::intake::Intake;
 
-use super::broker::{Broker, Published};
+use super::broker::Broker;
 use super::config::Config;
 use super::counters;
 use super::gatekeeper::Gatekeeper;
 use super::login;
+use super::message::Published;
 use super::places::Places;
 use super::tls::{Certificates, TlsError};
 use super::topic;
@@ -28,6 +29,8 @@ const BACKLOG: u32 = 4_096;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often sessions whose time is over are looked for.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
+/// How often wills whose delay is over are looked for: their delay is in whole seconds.
+const WILLS_EVERY: Duration = Duration::from_millis(250);
 
 /// The front door. Bind it, then run it.
 pub struct Door {
@@ -139,6 +142,7 @@ impl Door {
             self.shared.broker.counters.connections.clone(),
         ));
         let mut forget = tokio::time::interval(FORGET_EVERY);
+        let mut wills = tokio::time::interval(WILLS_EVERY);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -154,6 +158,7 @@ impl Door {
                     }
                 }
                 _ = forget.tick() => self.shared.broker.forget_expired(Instant::now()),
+                _ = wills.tick() => self.shared.broker.publish_due_wills(Instant::now()),
             }
         }
     }
@@ -254,7 +259,9 @@ impl Publisher {
     pub fn publish(&self, topic: &str, payload: &[u8], keep: Keep) {
         assert!(topic::is_name(topic), "`{topic}` is made of codes, so it is a topic name");
         let retain = keep == Keep::Retained;
-        self.broker.publish(Published { topic, payload, properties: &[], qos: 1, retain }, None);
+        let properties = &[];
+        let published = Published { topic, payload, properties, expiry_s: None, qos: 1, retain };
+        self.broker.publish(published, None);
     }
 }
 

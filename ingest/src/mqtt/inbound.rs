@@ -6,16 +6,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use crate::intake::{Batch, Intake, Proof};
 use bytes::BytesMut;
 use domain::{Reason, Refusal};
 use journal::JournalError;
-use rumqttc::v5::mqttbytes::v5::PubAckReason;
-
-use crate::intake::{Batch, Intake, Proof};
 
 use super::Config;
 use super::message::Message;
-use super::wire::{self, Version};
+use super::wire::{self, Answering, Version, code};
 
 /// Commits of one connection under way at one time. One runs, one waits for the disk; two more hide the time between
 /// the end of a sync and the next read.
@@ -24,12 +22,25 @@ const COMMITS_MAX: usize = 4;
 /// The longest reason string: PUBACK is for a technician's eyes, and some clients keep small buffers.
 const WHY_BYTES_MAX: usize = 200;
 
-/// A PUBACK to be.
+/// An answer to be: to a publish, or to what followed it with QoS 2. All of them wait for the disk, because each says
+/// that something will be remembered.
 #[derive(Debug)]
 pub(super) struct Ack {
+    pub(super) kind: Answering,
     pub(super) id: u16,
-    /// Why the client's words were not believed, and whether all of them.
-    pub(super) refused: Option<(Fate, Refusal)>,
+    pub(super) verdict: Verdict,
+}
+
+/// What an answer says.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Good,
+    /// The same as before: the message came twice.
+    Again,
+    /// The id of a PUBREC, PUBREL or PUBCOMP is not known.
+    UnknownId,
+    /// The client's words were not believed.
+    Refused(Fate, Refusal),
 }
 
 /// How much of a packet was refused.
@@ -48,6 +59,7 @@ pub(super) struct Group {
     pub(super) echoes: Vec<(Arc<Message>, bool)>,
     publishes: usize,
     bytes: usize,
+    puback_count: usize,
 }
 
 struct Committing {
@@ -86,10 +98,26 @@ impl Inbound {
         self.gathering.bytes += bytes;
     }
 
-    /// Acknowledgements that the client waits for.
+    /// Messages with QoS 1 that the client waits to hear of.
     pub(super) fn unacknowledged(&self) -> usize {
-        let committing: usize = self.committing.iter().map(|it| it.group.acks.len()).sum();
-        committing + self.gathering.acks.len()
+        let committing: usize = self.committing.iter().map(|it| it.group.puback_count).sum();
+        committing + self.gathering.puback_count
+    }
+
+    /// Adds an answer to the gathering group.
+    pub(super) fn answer(&mut self, ack: Ack) {
+        self.gathering.puback_count += usize::from(ack.kind == Answering::Ack);
+        self.gathering.acks.push(ack);
+    }
+
+    /// Ids of messages with QoS 2 for which there will be no PUBREC, because the connection ends before the disk said
+    /// that they are kept.
+    pub(super) fn unsettled(&self) -> impl Iterator<Item = u16> {
+        let groups = self.committing.iter().map(|it| &it.group).chain([&self.gathering]);
+        let acks = groups.flat_map(|group| &group.acks);
+        let first =
+            |ack: &&Ack| ack.kind == Answering::Rec && !matches!(ack.verdict, Verdict::Again);
+        acks.filter(first).map(|ack| ack.id)
     }
 
     /// Starts the commit of what was gathered, if there is anything and a commit is free.
@@ -123,17 +151,18 @@ impl Inbound {
     }
 }
 
-/// Writes a PUBACK. The proof is what makes it true.
-pub(super) fn puback(to: &mut BytesMut, version: Version, ack: &Ack, why: Why, _: &Proof) {
-    let refused = ack.refused.as_ref().and_then(|(fate, refusal)| {
-        let reason = match fate {
-            Fate::Wholly => reason_code(refusal.reason),
-            Fate::Partly if why == Why::Told => PubAckReason::Success,
-            Fate::Partly => return None,
-        };
-        Some((reason, if why == Why::Told { short(&refusal.detail) } else { "" }))
-    });
-    wire::puback(to, version, ack.id, refused);
+/// Writes an answer. The proof is what makes it true.
+pub(super) fn answer(to: &mut BytesMut, version: Version, ack: &Ack, why: Why, _: &Proof) {
+    let detail = |refusal| if why == Why::Told { short(refusal) } else { "" };
+    let told = match &ack.verdict {
+        Verdict::Good | Verdict::Again => (code::SUCCESS, ""),
+        Verdict::UnknownId => (code::ID_NOT_FOUND, ""),
+        Verdict::Refused(Fate::Wholly, refusal) => {
+            (reason_code(refusal.reason), detail(&refusal.detail))
+        }
+        Verdict::Refused(Fate::Partly, refusal) => (code::SUCCESS, detail(&refusal.detail)),
+    };
+    wire::answer(to, version, ack.kind, ack.id, told);
 }
 
 /// Does the client take reason strings?
@@ -144,10 +173,10 @@ pub(super) enum Why {
 }
 
 /// The answer of MQTT 5 to each reason.
-const fn reason_code(reason: Reason) -> PubAckReason {
+pub(super) const fn reason_code(reason: Reason) -> u8 {
     match reason {
-        Reason::ForeignTopic => PubAckReason::NotAuthorized,
-        _ => PubAckReason::PayloadFormatInvalid,
+        Reason::ForeignTopic => code::NOT_AUTHORIZED,
+        _ => code::PAYLOAD_INVALID,
     }
 }
 

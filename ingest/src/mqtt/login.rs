@@ -8,8 +8,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::aliases;
 use super::attachment::Attachment;
-use super::broker::NoSession;
+use super::broker::{Attached, NoSession};
 use super::connection::{Connection, timer};
 use super::counters;
 use super::door::Shared;
@@ -18,7 +19,7 @@ use super::inbound::{Inbound, Why};
 use super::peer::{Destination, Peer};
 use super::session::Room;
 use super::socket::Socket;
-use super::wire::{self, Hello, Refused, Version, Welcome, hello, peek};
+use super::wire::{self, BadHello, Hello, Refused, Version, Welcome, hello, peek};
 
 /// Why somebody was turned away.
 #[derive(Debug)]
@@ -80,8 +81,8 @@ async fn turn_away<S>(
 /// Somebody who was let in, before the welcome is said.
 struct Login {
     hello: Hello,
-    peer: Peer,
-    session: Arc<super::session::Session>,
+    peer: Arc<Peer>,
+    attached: Attached,
     attachment: Arc<Attachment>,
     welcome: Welcome,
     silence_max: Option<Duration>,
@@ -100,12 +101,12 @@ where
     let mut hello = reading.await.map_err(|_| TurnedAway::silently("timeout"))??;
     let refuse =
         |outcome, refused, why| TurnedAway { outcome, answer: Some((hello.version, refused, why)) };
-    if hello.wants_auth {
+    if hello.auth_method.is_some() {
         let why = "no authentication method is offered; use user name and password";
         return Err(refuse("bad_auth_method", Refused::AuthMethod, why));
     }
     let entry = recognise(&hello, address, shared).await?;
-    let peer = Peer::new(entry);
+    let peer = Arc::new(Peer::new(entry));
     let assigned = client_id(&hello, &peer).map_err(|why| {
         tracing::warn!(name = peer.name(), client_id = hello.client_id, "client id refused");
         refuse("bad_client_id", Refused::ClientId, why)
@@ -118,32 +119,34 @@ where
     }
     let key = peer.session_key(assigned.as_deref().unwrap_or(&hello.client_id));
     let expiry_s = session_expiry_s(&hello, shared.config.session_expiry_max);
-    let attachment = Arc::new(Attachment::new(hello.will.take()));
-    let (session, session_present) = shared
+    let attachment = Arc::new(Attachment::new(Arc::clone(&peer), hello.will.take()));
+    let attached = shared
         .broker
         .attach(&key, hello.clean_start, expiry_s, &attachment)
         .map_err(|no| no_session(no, hello.version))?;
     let keep_alive_s = keep_alive_s(&hello, shared.config.keep_alive_s_max);
     let welcome = Welcome {
-        session_present,
+        session_present: attached.present && !hello.is_3_1,
         session_expiry_s: (expiry_s != hello.session_expiry_s).then_some(expiry_s),
         receive_max: shared.config.in_flight_max,
         packet_bytes_max: shared.config.packet_bytes_max,
+        topic_alias_max: shared.config.topic_alias_max,
+        response_topic: hello.wants_response_topic.then(|| peer.response_topic()).flatten(),
         assigned_client_id: assigned,
         server_keep_alive_s: (keep_alive_s != hello.keep_alive_s).then_some(keep_alive_s),
     };
     let silence = Duration::from_secs(u64::from(keep_alive_s)) * 3 / 2;
     let silence_max = (keep_alive_s != 0).then_some(silence);
-    Ok(Login { hello, peer, session, attachment, welcome, silence_max })
+    Ok(Login { hello, peer, attached, attachment, welcome, silence_max })
 }
 
 async fn read_hello<S>(socket: &mut Socket<S>, shared: &Shared) -> Result<Hello, TurnedAway>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let bad = |bad: wire::Bad| TurnedAway::silently(bad.as_str());
     let header = loop {
-        let header = peek(&socket.read, shared.config.packet_bytes_max).map_err(bad)?;
+        let header = peek(&socket.read, shared.config.packet_bytes_max)
+            .map_err(|bad| TurnedAway::silently(bad.as_str()))?;
         match header {
             Some(header) if !header.is_connect() => {
                 return Err(TurnedAway::silently("not_connect"));
@@ -158,10 +161,28 @@ where
         }
     };
     let frame = socket.read.split_to(header.total()).freeze();
-    hello(header, &frame).map_err(bad)?.map_err(|version| TurnedAway {
-        outcome: "bad_version",
-        answer: Some((version, Refused::Version, "use MQTT 3.1.1 or 5.0")),
-    })
+    hello(header, &frame).map_err(not_a_hello)
+}
+
+/// MQTT 5 is told what is wrong with its CONNECT; 3.1.1 has no word for it.
+fn not_a_hello(bad: BadHello) -> TurnedAway {
+    match bad {
+        BadHello::Level(version) => {
+            let answer = (version, Refused::Version, "use MQTT 3.1, 3.1.1 or 5.0");
+            TurnedAway { outcome: "bad_version", answer: Some(answer) }
+        }
+        BadHello::Fields(Version::V5, bad) => {
+            let (refused, why) = match bad {
+                wire::Bad::Protocol(why) => (Refused::Protocol, why),
+                wire::Bad::Malformed(why) => (Refused::Malformed, why),
+                _ => (Refused::Malformed, bad.as_str()),
+            };
+            TurnedAway { outcome: bad.as_str(), answer: Some((Version::V5, refused, why)) }
+        }
+        BadHello::Fields(Version::V4, bad) | BadHello::NotMqtt(bad) => {
+            TurnedAway::silently(bad.as_str())
+        }
+    }
 }
 
 /// Asks the gatekeeper. A wrong key and an unknown name get the same answer after the same time.
@@ -178,7 +199,7 @@ async fn recognise(
     let denied = if nameless {
         Denied::WrongKey
     } else {
-        match shared.gatekeeper.login(&hello.user, hello.password.as_bytes()).await {
+        match shared.gatekeeper.login(&hello.user, &hello.password).await {
             Ok(entry) => return Ok(entry),
             Err(denied) => denied,
         }
@@ -242,14 +263,15 @@ impl Login {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Self { hello, peer, session, attachment, welcome, silence_max } = self;
+        let Self { hello, peer, attached, attachment, welcome, silence_max } = self;
         wire::connack(&mut socket.write, hello.version, Ok(&welcome));
         tracing::info!(name = peer.name(), version = ?hello.version, "connected");
         let room = Room {
             version: hello.version,
-            receive_max: usize::from(hello.receive_max),
+            receive_max: usize::from(hello.receive_max.min(shared.config.in_flight_max)),
             packet_bytes_max: hello.packet_bytes_max,
             write_bytes_max: shared.config.write_bytes_max,
+            aliases: aliases::Outgoing::new(hello.topic_alias_max),
         };
         // A reason string has at most 200 bytes; for a smaller client it would be the packet too many.
         let told = hello.wants_reasons && 256 <= hello.packet_bytes_max;
@@ -257,8 +279,10 @@ impl Login {
             socket,
             shared,
             peer,
-            session,
+            session: attached.session,
             attachment,
+            older: attached.older,
+            aliases: aliases::Incoming::default(),
             room,
             why: if told { Why::Told } else { Why::Untold },
             inbound: Inbound::default(),

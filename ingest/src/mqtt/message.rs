@@ -1,6 +1,23 @@
 //! A message between one who published it and those who get it.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
+
+use super::share::Share;
+
+/// A message on its way through the broker, still in its publisher's bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Published<'a> {
+    pub(super) topic: &'a str,
+    pub(super) payload: &'a [u8],
+    /// A checked property section without expiry and alias.
+    pub(super) properties: &'a [u8],
+    pub(super) expiry_s: Option<u32>,
+    pub(super) qos: u8,
+    pub(super) retain: bool,
+}
 
 /// A message, shared by everybody who gets it. It owns its bytes: a slice of a read buffer would keep all of the
 /// buffer alive for as long as the message waits.
@@ -8,19 +25,24 @@ use bytes::Bytes;
 pub(super) struct Message {
     pub(super) topic: Box<str>,
     pub(super) payload: Bytes,
-    /// A checked property section of MQTT 5.
+    /// A checked property section of MQTT 5, without expiry and alias.
     pub(super) properties: Bytes,
-    /// The QoS it was published with, 0 or 1.
+    /// From when on it is worth nothing.
+    pub(super) expires_at: Option<Instant>,
+    /// The QoS it was published with.
     pub(super) qos: u8,
 }
 
 impl Message {
-    /// Copies what was published.
-    pub(super) fn new(topic: &str, payload: &[u8], properties: &[u8], qos: u8) -> Self {
+    /// Copies what was published; its expiry runs from now.
+    pub(super) fn new(published: Published<'_>) -> Self {
+        let Published { topic, payload, properties, expiry_s, qos, .. } = published;
+        let lifetime = expiry_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
         Self {
             topic: topic.into(),
             payload: Bytes::copy_from_slice(payload),
             properties: Bytes::copy_from_slice(properties),
+            expires_at: lifetime.map(|lifetime| Instant::now() + lifetime),
             qos,
         }
     }
@@ -29,14 +51,56 @@ impl Message {
     pub(super) fn bytes(&self) -> usize {
         self.topic.len() + self.payload.len() + self.properties.len() + 100
     }
+
+    /// Is it worth nothing any more?
+    pub(super) fn is_expired(&self, now: Instant) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// Seconds that are left to it (section 3.3.2.3.3): what was published less whole seconds that it waited.
+    pub(super) fn expiry_left_s(&self, now: Instant) -> Option<u32> {
+        let left = self.expires_at?.saturating_duration_since(now);
+        let started = u64::from(left.subsec_nanos() != 0);
+        u32::try_from(left.as_secs() + started).ok()
+    }
 }
 
 /// A message on its way to one session.
 #[derive(Debug, Clone)]
 pub(super) struct Letter {
-    pub(super) message: std::sync::Arc<Message>,
-    /// 0 or 1: the lower of what was published and what was granted.
+    pub(super) message: Arc<Message>,
+    /// The lower of what was published and what was granted.
     pub(super) qos: u8,
     /// The retain flag it is delivered with.
     pub(super) retain: bool,
+    /// The identifiers of the subscriptions that brought it; mostly none.
+    pub(super) ids: Vec<u32>,
+    /// The shared subscription that brought it: if this subscriber leaves, another one gets it.
+    pub(super) share: Option<Arc<Share>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_is_counted_down_in_whole_seconds_and_ends() {
+        let published = Published {
+            topic: "a",
+            payload: b"1",
+            properties: &[],
+            expiry_s: Some(5),
+            qos: 1,
+            retain: false,
+        };
+        let before = Instant::now();
+        let message = Message::new(published);
+        let after = |millis| before + Duration::from_millis(millis);
+        assert_eq!(message.expiry_left_s(Instant::now()), Some(5));
+        assert_eq!(message.expiry_left_s(after(2_900)), Some(3));
+        assert!(!message.is_expired(after(4_900)));
+        assert!(message.is_expired(after(5_100)));
+        let forever = Message::new(Published { expiry_s: None, ..published });
+        assert!(!forever.is_expired(after(1_000_000)) && forever.expiry_left_s(before).is_none());
+    }
 }

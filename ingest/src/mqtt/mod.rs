@@ -1,8 +1,8 @@
 //! Stations that call us: an MQTT server whose acknowledgement means "on disk".
 //!
-//! MQTT 3.1.1 and 5.0, QoS 0 and 1, over TCP and TLS. Sessions, subscriptions and retained messages are kept in memory;
-//! readings go to the journal, and a PUBACK leaves only against the [`Proof`](crate::Proof) of their commit. What a
-//! client may touch is decided by its [`Entry`]; everything else is refused with a reason.
+//! MQTT 3.1, 3.1.1 and 5.0 over TCP and TLS. Sessions, subscriptions and retained messages are kept in memory;
+//! readings go to the journal, and a PUBACK or PUBREC leaves only against the [`Proof`](crate::Proof) of their commit.
+//! What a client may touch is decided by its [`Entry`]; everything else is refused with a reason.
 
 mod config; // where it listens and where each limit lies
 mod gatekeeper; // who may come in
@@ -18,7 +18,11 @@ mod inbound; // between a publish and its acknowledgement
 mod end; // why a connection ends
 mod socket; // a stream and its two buffers
 mod broker; // what all connections share
+mod routes; // who gets what
+mod share; // one of a group
 mod session; // what is remembered of a client
+mod flights; // what is on its way to it
+mod aliases; // numbers for topics
 mod attachment; // the string between a session and its connection
 mod message; // what is passed on
 mod retained; // what is kept for those who come later

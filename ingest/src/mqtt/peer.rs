@@ -92,6 +92,20 @@ impl Peer {
         }
     }
 
+    /// May a message on this topic be read? Asked when it is delivered: what waited in a queue or was retained may be
+    /// none of its business any more.
+    pub(super) fn may_hear(&self, topic: &str) -> bool {
+        self.may_read(topic)
+    }
+
+    /// Below which topic answers to its requests may be sent: for a station its own; a guest's grants say it.
+    pub(super) fn response_topic(&self) -> Option<String> {
+        match self {
+            Self::Station { prefix, .. } => Some(prefix.clone()),
+            Self::Guest { .. } => None,
+        }
+    }
+
     /// The key of its session, so that a guest cannot take over a station's by its client id. No part of it holds a NUL.
     pub(super) fn session_key(&self, client_id: &str) -> String {
         match self {

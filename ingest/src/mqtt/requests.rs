@@ -3,144 +3,239 @@
 use std::sync::Arc;
 
 use domain::{Reason, Refusal};
-use rumqttc::v5::mqttbytes::v5::SubscribeReasonCode;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::intake::Answer;
 
-use super::broker::{Published, Subscribed};
 use super::connection::Connection;
 use super::counters;
 use super::end::End;
-use super::inbound::{Ack, Fate};
-use super::message::Message;
+use super::flights::Said;
+use super::inbound::{Ack, Fate, Verdict};
+use super::message::{Message, Published};
 use super::peer::Destination;
+use super::routes::Subscribed;
+use super::session::Arrival;
+use super::share::parts;
 use super::topic;
-use super::wire::{self, Bad, Filter, Packet, Publish, Version};
+use super::wire::{self, Answering, Bad, Filter, Packet, Publish, Subscribe, Version, code};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Does what the packet asks.
     pub(super) fn handle(&mut self, packet: Packet<'_>) -> Result<(), End> {
         match packet {
-            Packet::Publish(publish) => self.publish(&publish)?,
-            Packet::PubAck { id } => {
-                self.session.acknowledged(id);
-                self.mail = true;
-            }
-            Packet::Subscribe { id, filters, with_id } => self.subscribe(id, &filters, with_id),
+            Packet::Publish(publish) => self.publish(publish)?,
+            Packet::PubAck(answer) => self.acknowledged(answer)?,
+            Packet::PubRec(answer) => self.received(answer)?,
+            Packet::PubRel(answer) => self.released(answer),
+            Packet::PubComp(answer) => self.completed(answer)?,
+            Packet::Subscribe(subscribe) => self.subscribe(&subscribe)?,
             Packet::Unsubscribe { id, filters } => self.unsubscribe(id, &filters),
             Packet::Ping => wire::pingresp(&mut self.socket.write),
             Packet::Disconnect { keep_will, session_expiry_s } => {
                 return Err(self.goodbye(keep_will, session_expiry_s));
             }
+            Packet::Auth(auth) => {
+                tracing::debug!(name = self.peer.name(), code = auth.code, method = ?auth.method,
+                    bytes = auth.data.len(), "AUTH without a method in CONNECT");
+                return Err(Bad::Protocol("AUTH was not agreed on").into());
+            }
         }
         Ok(())
     }
 
-    fn publish(&mut self, publish: &Publish<'_>) -> Result<(), End> {
-        // Only MQTT 5 knows a receive maximum; a 3.1.1 client is slowed down instead.
-        let unacknowledged_max = usize::from(self.shared.config.in_flight_max);
-        if publish.qos == 1
-            && self.room.version == Version::V5
-            && unacknowledged_max <= self.inbound.unacknowledged()
-        {
-            return Err(Bad::ReceiveMaximum.into());
-        }
+    fn publish(&mut self, publish: Publish<'_>) -> Result<(), End> {
+        let Some(alias) = publish.alias else { return self.publish_on(&publish) };
+        let alias_max = self.shared.config.topic_alias_max;
+        let topic = self.aliases.topic(alias, publish.topic, alias_max)?;
+        self.publish_on(&Publish { topic: &topic, ..publish })
+    }
+
+    fn publish_on(&mut self, publish: &Publish<'_>) -> Result<(), End> {
         self.shared.broker.counters.publishes[usize::from(publish.qos)].increment(1);
-        let refused = match self.peer.destination(publish.topic) {
+        if publish.qos == 2 && self.session.arrived(publish.id) == Arrival::Repeated {
+            self.say(Answering::Rec, publish.id, Verdict::Again);
+            return Ok(());
+        }
+        // Only MQTT 5 knows a receive maximum; a 3.1.1 client is slowed down instead.
+        if publish.qos != 0 && self.room.version == Version::V5 {
+            let arrived = usize::from(publish.qos == 1);
+            let held = self.inbound.unacknowledged() + self.session.unreleased() + arrived;
+            if usize::from(self.shared.config.in_flight_max) < held {
+                // It was not taken, so its id stands for nothing.
+                self.session.released(publish.id);
+                return Err(Bad::ReceiveMaximum.into());
+            }
+        }
+        let verdict = match self.peer.destination(publish.topic) {
             Destination::Readings => self.take(publish),
             Destination::Told(format) => self.take_told(format, publish),
+            Destination::Subscribers if !keeps_its_word(publish) => {
+                let detail = "the payload is said to be UTF-8 and is not".to_owned();
+                Verdict::Refused(Fate::Wholly, self.refuse(publish, Reason::Malformed, detail))
+            }
             Destination::Subscribers => {
                 self.shared.broker.publish(published(publish), Some(&self.session));
-                None
+                Verdict::Good
             }
-            Destination::Foreign => Some((Fate::Wholly, self.refuse_foreign(publish))),
+            Destination::Foreign => Verdict::Refused(Fate::Wholly, self.refuse_foreign(publish)),
         };
-        if publish.qos == 1 {
-            self.inbound.gathering.acks.push(Ack { id: publish.id, refused });
+        match publish.qos {
+            0 => (),
+            1 => self.answer(Answering::Ack, publish.id, verdict),
+            _ => {
+                // Section 4.3.3: an error in the PUBREC is the end of it. 3.1.1 has no errors, so it goes on.
+                let refused = matches!(verdict, Verdict::Refused(Fate::Wholly, _));
+                if refused && self.room.version == Version::V5 {
+                    self.session.released(publish.id);
+                }
+                self.answer(Answering::Rec, publish.id, verdict);
+            }
         }
         self.inbound.add(publish.payload.len());
         Ok(())
     }
 
+    /// An answer that goes out when what was gathered with it is on disk.
+    fn answer(&mut self, kind: Answering, id: u16, verdict: Verdict) {
+        self.inbound.answer(Ack { kind, id, verdict });
+    }
+
+    /// The same for a packet that is no publish of its own; it takes a place like one, so that they are bounded.
+    fn say(&mut self, kind: Answering, id: u16, verdict: Verdict) {
+        self.answer(kind, id, verdict);
+        self.inbound.add(0);
+    }
+
+    fn acknowledged(&mut self, answer: wire::Answer) -> Result<(), End> {
+        self.mail = true;
+        match self.session.acknowledged(answer.id) {
+            Said::Wrong => Err(Bad::Protocol("PUBACK for a message with QoS 2").into()),
+            Said::Expected | Said::Unknown => Ok(()),
+        }
+    }
+
+    fn received(&mut self, answer: wire::Answer) -> Result<(), End> {
+        let refused = code::UNSPECIFIED <= answer.code;
+        let said = self.session.received(answer.id, refused);
+        self.mail = true;
+        match said {
+            Said::Wrong => return Err(Bad::Protocol("PUBREC for a message with QoS 1").into()),
+            _ if refused => (),
+            Said::Expected => self.say(Answering::Rel, answer.id, Verdict::Good),
+            Said::Unknown => self.say(Answering::Rel, answer.id, Verdict::UnknownId),
+        }
+        Ok(())
+    }
+
+    fn released(&mut self, answer: wire::Answer) {
+        let known = self.session.released(answer.id);
+        let verdict = if known { Verdict::Good } else { Verdict::UnknownId };
+        self.say(Answering::Comp, answer.id, verdict);
+    }
+
+    fn completed(&mut self, answer: wire::Answer) -> Result<(), End> {
+        self.mail = true;
+        match self.session.completed(answer.id) {
+            Said::Wrong => Err(Bad::Protocol("PUBCOMP before PUBREC").into()),
+            Said::Expected | Said::Unknown => Ok(()),
+        }
+    }
+
     /// A report: into the batch, and to subscribers once it is on disk.
-    fn take(&mut self, publish: &Publish<'_>) -> Option<(Fate, Refusal)> {
-        let pass = self.peer.pass()?;
+    fn take(&mut self, publish: &Publish<'_>) -> Verdict {
+        let Some(pass) = self.peer.pass() else {
+            return Verdict::Refused(Fate::Wholly, self.refuse_foreign(publish));
+        };
         let batch = &mut self.inbound.gathering.batch;
-        let refused = match self.shared.intake.take(pass, publish.topic, &publish.payload, batch) {
-            Answer::Refused(refusal) => return Some((Fate::Wholly, refusal)),
-            Answer::Stored { refused } => refused.map(|refusal| (Fate::Partly, refusal)),
+        let verdict = match self.shared.intake.take(pass, publish.topic, &publish.payload, batch) {
+            Answer::Refused(refusal) => return Verdict::Refused(Fate::Wholly, refusal),
+            Answer::Stored { refused: None } => Verdict::Good,
+            Answer::Stored { refused: Some(refusal) } => Verdict::Refused(Fate::Partly, refusal),
         };
         if self.shared.broker.concerns_anybody(publish.retain) {
-            let Publish { topic, payload, properties, qos, retain, .. } = publish;
-            let message = Message::new(topic, payload, properties, *qos);
-            self.inbound.gathering.echoes.push((Arc::new(message), *retain));
+            let message = Arc::new(Message::new(published(publish)));
+            self.inbound.gathering.echoes.push((message, publish.retain));
         }
-        refused
+        verdict
     }
 
     fn refuse_foreign(&mut self, publish: &Publish<'_>) -> Refusal {
-        counters::refused(Reason::ForeignTopic.as_str());
         let detail =
             format!("`{}` is not a topic that {} may publish on", publish.topic, self.peer.name());
-        let refusal = Refusal { reason: Reason::ForeignTopic, detail };
+        self.refuse(publish, Reason::ForeignTopic, detail)
+    }
+
+    /// Into the dead letters.
+    fn refuse(&mut self, publish: &Publish<'_>, reason: Reason, detail: String) -> Refusal {
+        counters::refused(reason.as_str());
+        let refusal = Refusal { reason, detail };
         let batch = &mut self.inbound.gathering.batch;
         let pass = self.peer.pass();
         self.shared.intake.refuse(pass, publish.topic, &publish.payload, &refusal, batch);
         refusal
     }
 
-    fn subscribe(&mut self, id: u16, filters: &[Filter], with_id: bool) {
+    fn subscribe(&mut self, subscribe: &Subscribe) -> Result<(), End> {
+        let shared_without_own =
+            |filter: &Filter| filter.options.no_local && parts(&filter.path).is_some();
+        if subscribe.filters.iter().any(shared_without_own) {
+            return Err(Bad::Protocol("no local on a shared subscription").into());
+        }
         // The answers go before the retained messages: those wait in the session until the next fetch.
-        let answers: Vec<_> = filters
-            .iter()
-            .map(|filter| {
-                let answer = if with_id {
-                    Err(SubscribeReasonCode::SubscriptionIdNotSupported)
-                } else {
-                    self.subscribe_one(filter)
-                };
-                if let Err(code) = answer {
-                    self.log_refused_filter(&filter.path, code);
-                }
-                answer
-            })
-            .collect();
-        wire::suback(&mut self.socket.write, self.room.version, id, &answers);
+        let codes: Vec<u8> =
+            subscribe.filters.iter().map(|filter| self.subscribe_one(filter)).collect();
+        wire::suback(&mut self.socket.write, self.room.version, subscribe.id, &codes);
+        Ok(())
     }
 
-    fn subscribe_one(&self, filter: &Filter) -> Result<u8, SubscribeReasonCode> {
-        if filter.path.starts_with("$share/") {
-            return Err(SubscribeReasonCode::SharedSubscriptionsNotSupported);
+    fn subscribe_one(&self, filter: &Filter) -> u8 {
+        let path = match parts(&filter.path) {
+            Some(Ok((_, inner))) => inner,
+            Some(Err(_)) => return self.refuse_filter(filter, code::FILTER_INVALID),
+            None => &filter.path,
+        };
+        if !topic::is_filter(path) {
+            return self.refuse_filter(filter, code::FILTER_INVALID);
         }
-        if !topic::is_filter(&filter.path) {
-            return Err(SubscribeReasonCode::TopicFilterInvalid);
-        }
-        if !self.peer.may_read(&filter.path) {
-            return Err(SubscribeReasonCode::NotAuthorized);
+        if !self.peer.may_read(path) {
+            return self.refuse_filter(filter, code::NOT_AUTHORIZED);
         }
         match self.shared.broker.subscribe(&self.session, filter) {
-            Subscribed::Granted(qos) => Ok(qos),
-            Subscribed::TooMany => Err(SubscribeReasonCode::QuotaExceeded),
+            Subscribed::Granted(qos) => qos,
+            Subscribed::TooMany => self.refuse_filter(filter, code::QUOTA_EXCEEDED),
         }
     }
 
-    fn log_refused_filter(&self, filter: &str, code: SubscribeReasonCode) {
+    fn refuse_filter(&self, filter: &Filter, code: u8) -> u8 {
         let reason = match code {
-            SubscribeReasonCode::SharedSubscriptionsNotSupported => "shared_subscription",
-            SubscribeReasonCode::SubscriptionIdNotSupported => "subscription_id",
-            SubscribeReasonCode::TopicFilterInvalid => "filter_invalid",
-            SubscribeReasonCode::QuotaExceeded => "too_many_filters",
+            code::FILTER_INVALID => "filter_invalid",
+            code::QUOTA_EXCEEDED => "too_many_filters",
             _ => "foreign_filter",
         };
         counters::refused(reason);
-        tracing::warn!(name = self.peer.name(), filter, reason, "subscription refused");
+        tracing::warn!(
+            name = self.peer.name(),
+            filter = filter.path,
+            reason,
+            "subscription refused"
+        );
+        code
     }
 
     fn unsubscribe(&mut self, id: u16, filters: &[String]) {
-        let unsubscribe = |path: &String| self.shared.broker.unsubscribe(&self.session, path);
-        let existed: Vec<bool> = filters.iter().map(unsubscribe).collect();
-        wire::unsuback(&mut self.socket.write, self.room.version, id, &existed);
+        let unsubscribe = |path: &String| {
+            let shared_wrongly = matches!(parts(path), Some(Err(_)));
+            if shared_wrongly || !topic::is_filter(path) {
+                code::FILTER_INVALID
+            } else if self.shared.broker.unsubscribe(&self.session, path) {
+                code::SUCCESS
+            } else {
+                code::NO_SUBSCRIPTION_EXISTED
+            }
+        };
+        let codes: Vec<u8> = filters.iter().map(unsubscribe).collect();
+        wire::unsuback(&mut self.socket.write, self.room.version, id, &codes);
     }
 
     fn goodbye(&self, keep_will: bool, session_expiry_s: Option<u32>) -> End {
@@ -156,11 +251,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-fn published<'a>(publish: &'a Publish<'_>) -> Published<'a> {
+/// Section 3.3.2.3.2: a payload that is said to be text is looked at.
+fn keeps_its_word(publish: &Publish<'_>) -> bool {
+    !publish.is_text || std::str::from_utf8(&publish.payload).is_ok()
+}
+
+pub(super) fn published<'a>(publish: &'a Publish<'_>) -> Published<'a> {
     Published {
         topic: publish.topic,
         payload: &publish.payload,
-        properties: publish.properties,
+        properties: &publish.properties,
+        expiry_s: publish.expiry_s,
         qos: publish.qos,
         retain: publish.retain,
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::message::Message;
 use super::topic;
@@ -44,10 +45,11 @@ impl Retained {
         Ok(())
     }
 
-    /// Every retained message that the filter matches.
+    /// Every retained message that the filter matches and that is still worth something.
     pub(super) fn matching<'a>(
         &'a self,
         filter: &'a str,
+        now: Instant,
     ) -> impl Iterator<Item = &'a Arc<Message>> + 'a {
         // `a/#` also matches `a`: the common part ends before the last slash.
         let common = &filter[..filter.find(['+', '#']).unwrap_or(filter.len())];
@@ -59,8 +61,22 @@ impl Retained {
         self.by_topic
             .range::<str, _>((Bound::Included(common), Bound::Unbounded))
             .take_while(move |(name, _)| name.starts_with(common))
-            .filter(move |(name, _)| topic::covers(filter, name))
+            .filter(move |(name, message)| topic::covers(filter, name) && !message.is_expired(now))
             .map(|(_, message)| message)
+    }
+
+    /// Forgets what is worth nothing any more. How many?
+    pub(super) fn forget_expired(&mut self, now: Instant) -> usize {
+        let before = self.by_topic.len();
+        let bytes = &mut self.bytes;
+        self.by_topic.retain(|_, message| {
+            let expired = message.is_expired(now);
+            if expired {
+                *bytes -= message.bytes();
+            }
+            !expired
+        });
+        before - self.by_topic.len()
     }
 
     /// How many there are.
@@ -71,14 +87,43 @@ impl Retained {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::message::Published;
     use super::*;
 
     fn put(retained: &mut Retained, topic: &str, payload: &'static str) -> Result<(), Full> {
-        retained.put(&Arc::new(Message::new(topic, payload.as_bytes(), &[], 1)))
+        put_for(retained, topic, payload, None)
+    }
+
+    fn put_for(
+        retained: &mut Retained,
+        topic: &str,
+        payload: &'static str,
+        expiry_s: Option<u32>,
+    ) -> Result<(), Full> {
+        let payload = payload.as_bytes();
+        let published =
+            Published { topic, payload, properties: &[], expiry_s, qos: 1, retain: true };
+        retained.put(&Arc::new(Message::new(published)))
+    }
+
+    #[test]
+    fn what_is_worth_nothing_any_more_is_not_found_and_then_forgotten() {
+        let mut retained = Retained::new(10, 10_000);
+        put_for(&mut retained, "a/short", "1", Some(1)).unwrap();
+        put_for(&mut retained, "a/long", "1", Some(100)).unwrap();
+        let later = Instant::now() + Duration::from_secs(2);
+        let topics: Vec<&str> = retained.matching("#", later).map(|it| &*it.topic).collect();
+        assert_eq!(topics, ["a/long"]);
+        assert_eq!((retained.forget_expired(later), retained.len()), (1, 1));
+        put(&mut retained, "a/long", "").unwrap();
+        assert_eq!(retained.bytes, 0);
     }
 
     fn found(retained: &Retained, filter: &str) -> Vec<String> {
-        retained.matching(filter).map(|message| message.topic.to_string()).collect()
+        let now = Instant::now();
+        retained.matching(filter, now).map(|message| message.topic.to_string()).collect()
     }
 
     #[test]

@@ -33,8 +33,8 @@ impl<T> Default for Tree<T> {
 }
 
 impl<T> Tree<T> {
-    /// Adds a subscription, in place of the one for which `same` holds.
-    pub(super) fn insert(&mut self, filter: &str, subscriber: T, same: impl Fn(&T) -> bool) {
+    /// The place of a filter, to add a subscription to.
+    pub(super) fn place(&mut self, filter: &str) -> &mut Vec<T> {
         let mut node = &mut self.root;
         let mut multi = false;
         for level in filter.split('/') {
@@ -44,17 +44,13 @@ impl<T> Tree<T> {
                 _ => node = node.children.entry(level.into()).or_default(),
             }
         }
-        let place = if multi { &mut node.below } else { &mut node.here };
-        match place.iter_mut().find(|old| same(old)) {
-            Some(old) => *old = subscriber,
-            None => place.push(subscriber),
-        }
+        if multi { &mut node.below } else { &mut node.here }
     }
 
-    /// Takes a subscription out.
-    pub(super) fn remove(&mut self, filter: &str, same: impl Fn(&T) -> bool) {
+    /// Keeps of a filter's subscriptions those for which `stays` holds.
+    pub(super) fn retain(&mut self, filter: &str, mut stays: impl FnMut(&T) -> bool) {
         let levels: Vec<&str> = filter.split('/').collect();
-        self.root.remove(&levels, &same);
+        self.root.retain(&levels, &mut stays);
     }
 
     /// Shows every subscription whose filter matches the topic.
@@ -93,13 +89,13 @@ impl<T> Node<T> {
     }
 
     /// Removes, and prunes what is empty after it.
-    fn remove(&mut self, levels: &[&str], same: &impl Fn(&T) -> bool) {
+    fn retain(&mut self, levels: &[&str], stays: &mut impl FnMut(&T) -> bool) {
         match levels {
-            [] => self.here.retain(|old| !same(old)),
-            ["#"] => self.below.retain(|old| !same(old)),
+            [] => self.here.retain(stays),
+            ["#"] => self.below.retain(stays),
             ["+", rest @ ..] => {
                 if let Some(any) = &mut self.any {
-                    any.remove(rest, same);
+                    any.retain(rest, stays);
                     if any.is_empty() {
                         self.any = None;
                     }
@@ -107,7 +103,7 @@ impl<T> Node<T> {
             }
             [level, rest @ ..] => {
                 if let Some(child) = self.children.get_mut(*level) {
-                    child.remove(rest, same);
+                    child.retain(rest, stays);
                     if child.is_empty() {
                         self.children.remove(*level);
                     }
@@ -142,20 +138,20 @@ mod tests {
     fn a_removed_filter_leaves_nothing_behind() {
         let mut tree = Tree::default();
         for (id, filter) in ["#", "a/+", "a/b", "+/b/#"].into_iter().enumerate() {
-            tree.insert(filter, id as u32, |_| false);
+            tree.place(filter).push(id as u32);
         }
         assert_eq!(matches(&tree, "a/b"), [0, 1, 2, 3]);
         for (id, filter) in ["#", "a/+", "a/b", "+/b/#"].into_iter().enumerate() {
-            tree.remove(filter, |old| *old == id as u32);
+            tree.retain(filter, |old| *old != id as u32);
         }
-        tree.remove("never/there", |_| true);
+        tree.retain("never/there", |_| false);
         assert!(tree.root.is_empty());
     }
 
     #[test]
     fn vietnamese_levels_with_a_wildcard_are_no_trap() {
         let mut tree = Tree::default();
-        tree.insert("Đồng-Tháp/#", 1, |_| false);
+        tree.place("Đồng-Tháp/#").push(1);
         assert_eq!(matches(&tree, "Đồng-Tháp/mặn"), [1]);
         assert_eq!(matches(&tree, "Đồng-Tháp"), [1]);
     }
@@ -171,7 +167,7 @@ mod tests {
             let filters: Vec<_> = filters.into_iter().filter(|f| topic::is_filter(f)).collect();
             let mut tree = Tree::default();
             for (id, filter) in filters.iter().enumerate() {
-                tree.insert(filter, id as u32, |_| false);
+                tree.place(filter).push(id as u32);
             }
             let scan: Vec<u32> = (0_u32..)
                 .zip(&filters)

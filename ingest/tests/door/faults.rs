@@ -30,11 +30,11 @@ async fn a_report_of_a_megabyte_is_refused_and_the_next_client_does_not_notice()
 async fn bad_packets_end_their_own_connection_with_the_right_code() {
     let stand = stand();
     for (bytes, code) in [
-        (&b"\x34\x05\0\x01a\0\x01"[..], Code::QoSNotSupported),
-        (b"\x32\x05\0\x01a\0\0\0", Code::MalformedPacket),
+        (&b"\x32\x05\0\x01a\0\0\0"[..], Code::MalformedPacket),
         (b"\x30\x04\0\x01#\0", Code::TopicNameInvalid),
-        (b"\x30\x07\0\x01a\x03\x23\0\x01", Code::TopicAliasInvalid),
-        (b"\x62\x02\0\x01", Code::ProtocolError),
+        (b"\x30\x07\0\x01a\x03\x23\0\0", Code::TopicAliasInvalid),
+        (b"\x30\x07\0\x01a\x03\x23\0\x11", Code::TopicAliasInvalid),
+        (b"\x30\x06\0\0\x03\x23\0\x01", Code::ProtocolError),
         (b"\xF0\x00", Code::ProtocolError),
         (b"\x10\x0d\0\x04MQTT\x05\x02\0\x3c\0\0\0", Code::ProtocolError),
         (b"\x80\x02\0\x01", Code::MalformedPacket),
@@ -116,7 +116,7 @@ async fn a_half_open_handshake_ends_at_its_deadline() {
 async fn a_client_that_never_reads_is_dropped_and_costs_the_others_nothing() {
     let stand = stand_with(Config { write_deadline: Duration::from_millis(500), ..config() });
     let mut stuck = stand.v4("all").await;
-    stuck.send(b"\x82\x0d\0\x01\0\x08latest/#\x01").await;
+    stuck.send(b"\x82\x0d\0\x01\0\x08latest/#\0").await;
     let mut board = stand.v4("board").await;
     board.subscribe4("latest/#").await;
     let payload = "x".repeat(100_000);

@@ -71,7 +71,9 @@ async fn a_stations_client_id_is_its_code_or_left_to_us() {
     let ack = stand.socket().await.hello5(&hello, None, "vam-kenh", KEY).await;
     let told = ack.properties.unwrap();
     assert_eq!(told.assigned_client_identifier.as_deref(), Some("vam-kenh"));
-    assert_eq!((told.max_qos, told.shared_subscription_available), (Some(1), Some(0)));
+    // What is not said is served: QoS 2, shared subscriptions, subscription identifiers.
+    assert_eq!((told.max_qos, told.shared_subscription_available), (None, None));
+    assert_eq!((told.topic_alias_max, told.receive_max), (Some(16), Some(1_024)));
     assert_eq!(told.max_packet_size, Some(256 * 1024));
 }
 
@@ -109,7 +111,7 @@ async fn a_will_may_only_be_on_a_topic_of_ones_own() {
 async fn versions_we_do_not_speak_are_told_so() {
     let stand = stand();
     let mut raw = stand.socket().await;
-    raw.send(b"\x10\x0e\0\x06MQIsdp\x03\x02\0\x3c\0\0").await;
+    raw.send(b"\x10\x0c\0\x04MQTT\x03\x02\0\x3c\0\0").await;
     let Some(v4::Packet::ConnAck(ack)) = raw.next4().await else { panic!() };
     assert_eq!(ack.code, Code4::RefusedProtocolVersion);
     let mut raw = stand.socket().await;
@@ -130,7 +132,7 @@ async fn without_a_key_one_may_do_what_the_loopback_grants_say() {
     let told = ack.properties.unwrap();
     assert_eq!((ack.code, told.server_keep_alive), (Code5::Success, Some(60)));
     assert!(told.assigned_client_identifier.is_some());
-    let granted = v5::SubscribeReasonCode::Success(Qos5::AtLeastOnce);
+    let granted = v5::SubscribeReasonCode::Success(Qos5::ExactlyOnce);
     assert_eq!(raw.subscribe5("test/+", Qos5::ExactlyOnce).await, granted);
     let denied = v5::SubscribeReasonCode::NotAuthorized;
     assert_eq!(raw.subscribe5("#", Qos5::AtMostOnce).await, denied);

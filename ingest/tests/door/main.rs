@@ -4,6 +4,8 @@
 mod stand; // a door, its journals, and raw clients
 mod readings; // from a publish to its acknowledgement
 mod told; // in somebody else's words
+mod exactly; // QoS 2, both ways
+mod five; // what MQTT 5 adds
 mod login; // who comes in
 mod messages; // subscriptions, retained messages, sessions, wills
 mod faults; // bad input, half-open handshakes, clients that never read

@@ -143,3 +143,27 @@ async fn rumqttc_publishes_and_subscribes_with_5_0() {
     }
     assert_eq!(stand.journal.durable_end(), 10);
 }
+
+/// Exactly once with a client that we did not write: it subscribes to its own words.
+#[tokio::test]
+async fn rumqttc_says_and_hears_everything_once_with_qos_2() {
+    let stand = stand();
+    let mut options = MqttOptions::new("vam-kenh", "127.0.0.1", stand.addresses.plain.port());
+    options.set_credentials("vam-kenh", KEY);
+    let (client, mut events) = AsyncClient::new(options, 64);
+    client.subscribe("stations/vam-kenh/#", QoS::ExactlyOnce).await.unwrap();
+    for number in 0..30 {
+        let topic = "stations/vam-kenh/log";
+        client.publish(topic, QoS::ExactlyOnce, false, format!("{number}")).await.unwrap();
+    }
+    let (mut completed, mut heard) = (0, Vec::new());
+    while completed < 30 || heard.len() < 30 {
+        match timeout(PATIENCE, events.poll()).await.unwrap().unwrap() {
+            Event::Incoming(Packet::PubComp(_)) => completed += 1,
+            Event::Incoming(Packet::Publish(publish)) => heard.push(publish.payload),
+            _ => (),
+        }
+    }
+    let expected: Vec<_> = (0..30).map(|number| format!("{number}")).collect();
+    assert_eq!(heard, expected);
+}

@@ -15,11 +15,8 @@ pub(in crate::mqtt) enum Bad {
     /// More bytes than we said we take.
     #[error("packet of {0} bytes is too large")]
     TooLarge(usize),
-    /// QoS 2, which we said we do not take.
-    #[error("QoS 2 is not offered")]
-    QosNotSupported,
-    /// A topic alias, none of which we offered.
-    #[error("topic alias is not offered")]
+    /// A topic alias of 0, or above what we offered.
+    #[error("topic alias is 0 or above the maximum")]
     TopicAlias,
     /// A topic with a wildcard, a NUL, nothing in it, or too many levels.
     #[error("topic name is not valid")]
@@ -36,7 +33,6 @@ impl Bad {
             Self::Malformed(_) => "malformed_packet",
             Self::Protocol(_) => "protocol_error",
             Self::TooLarge(_) => "packet_too_large",
-            Self::QosNotSupported => "qos_not_supported",
             Self::TopicAlias => "topic_alias",
             Self::TopicInvalid => "topic_invalid",
             Self::ReceiveMaximum => "receive_maximum",
@@ -49,24 +45,9 @@ impl Bad {
             Self::Malformed(_) => Code::MalformedPacket,
             Self::Protocol(_) => Code::ProtocolError,
             Self::TooLarge(_) => Code::PacketTooLarge,
-            Self::QosNotSupported => Code::QoSNotSupported,
             Self::TopicAlias => Code::TopicAliasInvalid,
             Self::TopicInvalid => Code::TopicNameInvalid,
             Self::ReceiveMaximum => Code::ReceiveMaximumExceeded,
         }
-    }
-}
-
-/// What rumqttc found wrong is malformed to us: the kinds we answer differently are found before it is asked.
-impl From<rumqttc::mqttbytes::Error> for Bad {
-    fn from(_: rumqttc::mqttbytes::Error) -> Self {
-        Self::Malformed("its fields do not fit")
-    }
-}
-
-/// See above.
-impl From<rumqttc::v5::mqttbytes::Error> for Bad {
-    fn from(_: rumqttc::v5::mqttbytes::Error) -> Self {
-        Self::Malformed("its fields do not fit")
     }
 }

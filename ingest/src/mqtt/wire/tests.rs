@@ -17,7 +17,10 @@ fn swallow(version: Version, bytes: &[u8]) -> Result<usize, Bad> {
         }
         let frame = rest.split_to(header.total());
         if header.is_connect() {
-            hello(header, &frame)?.ok();
+            match hello(header, &frame) {
+                Ok(_) | Err(BadHello::Level(_)) => (),
+                Err(BadHello::Fields(_, bad) | BadHello::NotMqtt(bad)) => return Err(bad),
+            }
         } else {
             read(version, header, &frame)?;
         }
@@ -54,7 +57,7 @@ fn every_packet_of_a_paho_client_is_understood() {
         let frame = Bytes::from(bytes);
         assert_eq!(header.total(), frame.len(), "{vector}");
         if header.is_connect() {
-            let hello = hello(header, &frame).unwrap().unwrap();
+            let hello = hello(header, &frame).unwrap();
             assert_eq!(Some(&*hello.client_id), vector["client_id"].as_str());
             assert_eq!(hello.version, version);
             let will = hello.will.unwrap();
@@ -92,7 +95,8 @@ fn bad_packets_are_named() {
     };
     use Version::{V4, V5};
     check(V4, &[0x32, 5, 0, 1, b'a', 0, 0], "malformed_packet"); // packet id 0
-    check(V4, &[0x34, 5, 0, 1, b'a', 0, 1], "qos_not_supported");
+    check(V4, &[0x34, 5, 0, 1, b'a', 0, 0], "malformed_packet"); // the same with QoS 2
+    check(V4, &[0x34, 3, 0, 1, b'a'], "malformed_packet"); // no packet id
     check(V4, &[0x36, 5, 0, 1, b'a', 0, 1], "malformed_packet"); // QoS 3
     check(V4, &[0x38, 3, 0, 1, b'a'], "malformed_packet"); // DUP at QoS 0
     check(V4, &[0x30, 3, 0, 9, b'a'], "malformed_packet"); // topic longer than the packet
@@ -101,15 +105,80 @@ fn bad_packets_are_named() {
     check(V4, &[0x30, 3, 0, 1, 0], "topic_invalid");
     check(V4, &[0x30, 2, 0, 0], "topic_invalid");
     check(V4, &[0x80, 6, 0, 1, 0, 1, b'a', 0], "malformed_packet"); // flags of SUBSCRIBE
-    check(V4, &[0x82, 2, 0, 1], "malformed_packet"); // no filter
+    check(V4, &[0x82, 2, 0, 1], "protocol_error"); // no filter
+    check(V4, &[0x82, 6, 0, 0, 0, 1, b'a', 0], "malformed_packet"); // packet id 0
+    check(V4, &[0x82, 6, 0, 1, 0, 1, b'a', 3], "malformed_packet"); // QoS 3
+    check(V4, &[0x82, 6, 0, 1, 0, 1, b'a', 4], "malformed_packet"); // options of MQTT 5
+    check(V4, &[0x82, 5, 0, 1, 0, 1, b'a'], "malformed_packet"); // no options
+    check(V4, &[0x82, 6, 0, 1, 0, 1, 0, 1], "malformed_packet"); // NUL
+    check(V4, &[0xA2, 2, 0, 1], "protocol_error"); // no filter
+    check(V4, &[0xA0, 5, 0, 1, 0, 1, b'a'], "malformed_packet"); // flags of UNSUBSCRIBE
     check(V4, &[0x20, 2, 0, 0], "malformed_packet"); // a server's packet
-    check(V4, &[0x62, 2, 0, 1], "protocol_error"); // PUBREL
-    check(V4, &[0xF0, 0], "protocol_error"); // AUTH
-    check(V5, &[0x32, 9, 0, 1, b'a', 0, 1, 3, 0x23, 0, 0], "topic_alias");
+    check(V4, &[0x60, 2, 0, 1], "malformed_packet"); // flags of PUBREL
+    check(V4, &[0x62, 2, 0, 0], "malformed_packet"); // packet id 0
+    check(V4, &[0x40, 3, 0, 1, 0], "malformed_packet"); // a reason code of MQTT 5
+    check(V4, &[0xC0, 1, 0], "malformed_packet"); // PINGREQ with a body
+    check(V4, &[0xE0, 1, 0], "malformed_packet"); // DISCONNECT with a body
+    check(V4, &[0xF0, 0], "malformed_packet"); // AUTH
+    check(V4, &[0x00, 0], "malformed_packet"); // type 0
+    check(V5, &[0x32, 9, 0, 1, b'a', 0, 1, 3, 0x23, 0, 0], "topic_alias"); // alias 0
+    check(V5, &[0x30, 3, 0, 0, 0], "protocol_error"); // neither topic nor alias
     check(V5, &[0x30, 6, 0, 1, b'a', 2, 0x11, 0], "protocol_error"); // session expiry here
+    check(V5, &[0x30, 6, 0, 1, b'a', 2, 0x0B, 1], "protocol_error"); // a subscription id
+    check(V5, &[0x30, 6, 0, 1, b'a', 2, 0x7F, 1], "malformed_packet"); // unknown property
+    check(V5, &[0x30, 6, 0, 1, b'a', 2, 1, 2], "protocol_error"); // payload format 2
     check(V5, &[0x30, 8, 0, 1, b'a', 4, 1, 0, 1, 0], "protocol_error"); // twice
+    check(V5, &[0x30, 8, 0, 1, b'a', 4, 8, 0, 1, b'#'], "protocol_error"); // response topic
     check(V5, &[0x30, 6, 0, 1, b'a', 2, 0x26, 0], "malformed_packet"); // cut short
     check(V5, &[0x30, 4, 0, 1, b'a', 9], "malformed_packet"); // section crosses the end
+    check(V5, &[0x30, 7, 0, 4, 0xED, 0xA0, 0x80, 0, 0], "malformed_packet"); // a surrogate
+    check(V5, &[0x40, 3, 0, 1, 0x01], "malformed_packet"); // no reason code of PUBACK
+    check(V5, &[0x62, 3, 0, 1, 0x80], "malformed_packet"); // no reason code of PUBREL
+    check(V5, &[0x40, 5, 0, 1, 0, 0, 0], "malformed_packet"); // bytes after the end
+    check(V5, &[0x82, 7, 0, 1, 0, 0, 1, b'a', 3], "protocol_error"); // QoS 3
+    check(V5, &[0x82, 7, 0, 1, 0, 0, 1, b'a', 0x30], "protocol_error"); // retain handling 3
+    check(V5, &[0x82, 7, 0, 1, 0, 0, 1, b'a', 0x40], "malformed_packet"); // reserved
+    check(V5, &[0x82, 9, 0, 1, 2, 0x0B, 0, 0, 1, b'a', 0], "protocol_error"); // subscription id 0
+    check(V5, &[0x82, 11, 0, 1, 4, 0x0B, 1, 0x0B, 2, 0, 1, b'a', 0], "protocol_error"); // two
+    check(V5, &[0xE0, 1, 0x8E], "protocol_error"); // a server's reason to disconnect
+    check(V5, &[0xE0, 3, 0, 1, 0x1C], "malformed_packet"); // cut short
+    check(V5, &[0xF0, 1, 0x18], "malformed_packet"); // AUTH without its section
+    check(V5, &[0xF0, 2, 0x00, 0], "protocol_error"); // a server's AUTH
+}
+
+#[test]
+fn bad_connects_are_named_and_answered_where_there_is_an_answer() {
+    let check = |rest: &[u8], expected: &str| {
+        let mut bytes = vec![0x10, rest.len() as u8];
+        bytes.extend(rest);
+        let frame = Bytes::from(bytes);
+        let header = peek(&frame, MAX).unwrap().unwrap();
+        let found = match hello(header, &frame) {
+            Ok(hello) => format!("{} of {:?}", hello.client_id, hello.version),
+            Err(BadHello::Level(version)) => format!("level, {version:?}"),
+            Err(BadHello::Fields(version, bad)) => format!("{}, {version:?}", bad.as_str()),
+            Err(BadHello::NotMqtt(_)) => "not MQTT".to_owned(),
+        };
+        assert_eq!(found, expected, "{rest:02x?}");
+    };
+    check(b"\0\x04MQTT\x04\x02\0\x3c\0\x01a", "a of V4");
+    check(b"\0\x06MQIsdp\x03\x02\0\x3c\0\x01a", "a of V4");
+    check(b"\0\x04MQTT\x05\x02\0\x3c\0\0\x01a", "a of V5");
+    check(b"\0\x04MQTT\x03\x02\0\x3c\0\x01a", "level, V4");
+    check(b"\0\x06MQIsdp\x04\x02\0\x3c\0\x01a", "level, V4");
+    check(b"\0\x04MQTT\x06\x02\0\x3c\0\x01a", "level, V5");
+    check(b"\0\x04HTTP\x04\x02\0\x3c\0\x01a", "not MQTT");
+    check(b"\0\x04MQTT\x04\x03\0\x3c\0\x01a", "malformed_packet, V4"); // reserved flag
+    check(b"\0\x04MQTT\x04\x42\0\x3c\0\x01a\0\x01b", "malformed_packet, V4"); // no user name
+    check(b"\0\x04MQTT\x05\x42\0\x3c\0\0\x01a\0\x01b", "a of V5");
+    check(b"\0\x04MQTT\x05\x0a\0\x3c\0\0\x01a", "malformed_packet, V5"); // QoS without a will
+    check(b"\0\x04MQTT\x05\x1e\0\x3c\0\0\x01a", "malformed_packet, V5"); // will QoS 3
+    check(b"\0\x04MQTT\x05\x02\0\x3c\0\0\x01a!", "malformed_packet, V5"); // a tail
+    check(b"\0\x04MQTT\x05\x02\0\x3c\0\0\x02a", "malformed_packet, V5"); // cut short
+    check(b"\0\x04MQTT\x05\x02\0\x3c\0\0\x01\0", "malformed_packet, V5"); // NUL
+    check(b"\0\x04MQTT\x05\x02\0\x3c\x03\x21\0\0\0\x01a", "protocol_error, V5"); // receive maximum 0
+    check(b"\0\x04MQTT\x05\x02\0\x3c\x02\x17\x02\0\x01a", "protocol_error, V5");
+    check(b"\0\x04MQTT\x05\x02\0\x3c\x04\x16\0\x01x\0\x01a", "protocol_error, V5"); // data, no method
 }
 
 #[test]
@@ -117,7 +186,8 @@ fn what_we_publish_a_client_reads() {
     let message = Outgoing {
         topic: "latest/vam-kenh/salinity",
         payload: "4,3 g/L mặn".as_bytes(),
-        properties: &[],
+        extra: Extra::default(),
+        qos: 1,
         retain: true,
         again: true,
         id: 7,
@@ -132,7 +202,13 @@ fn what_we_publish_a_client_reads() {
     let long = vec![b'x'; 20_000];
     let message = Outgoing {
         payload: &long,
-        properties: &[0x02, 0, 0, 0, 9],
+        extra: Extra {
+            passed_on: &[0x01, 1],
+            expiry_s: Some(9),
+            ids: &[1, 128, 268_435_455],
+            alias: Some(3),
+        },
+        qos: 0,
         id: 0,
         again: false,
         ..message
@@ -141,7 +217,11 @@ fn what_we_publish_a_client_reads() {
     assert_eq!(wire.len(), publish_bytes(Version::V5, message));
     let Ok(v5::Packet::Publish(got)) = v5::Packet::read(&mut wire, None) else { panic!() };
     assert_eq!(got.qos, QoS5::AtMostOnce);
-    assert_eq!(got.properties.unwrap().message_expiry_interval, Some(9));
+    let properties = got.properties.unwrap();
+    assert_eq!(properties.message_expiry_interval, Some(9));
+    assert_eq!(properties.payload_format_indicator, Some(1));
+    assert_eq!(properties.subscription_identifiers, [1, 128, 268_435_455]);
+    assert_eq!(properties.topic_alias, Some(3));
     assert_eq!(got.payload.len(), 20_000);
 }
 
@@ -161,7 +241,7 @@ proptest! {
     #[test]
     fn random_bodies_never_panic(
         version in version(),
-        first in prop::sample::select(vec![0x10_u8, 0x30, 0x31, 0x32, 0x3A, 0x40, 0x82, 0xA2, 0xC0, 0xE0, 0xF0]),
+        first in prop::sample::select(vec![0x10_u8, 0x30, 0x31, 0x32, 0x34, 0x3A, 0x40, 0x50, 0x62, 0x70, 0x82, 0xA2, 0xC0, 0xE0, 0xF0]),
         body in prop::collection::vec(prop_oneof![any::<u8>(), 0_u8..6], 0..120),
     ) {
         let mut bytes = vec![first, body.len() as u8];

@@ -1,0 +1,275 @@
+//! Who gets what: subscriptions, and the way of a message from its publisher to them.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use super::broker::Broker;
+use super::counters::dropped;
+use super::message::{Letter, Message, Published};
+use super::session::Session;
+use super::share::{Share, Subscriber, ids, parts};
+use super::tree::Tree;
+use super::wire::{Filter, RetainHandling};
+
+/// What stands at a filter's place in the tree.
+#[derive(Debug)]
+pub(super) enum Route {
+    /// Every message goes to this subscriber.
+    Own(Subscriber),
+    /// Every message goes to one of this group.
+    Shared(Arc<Share>),
+}
+
+/// What became of a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subscribed {
+    /// With this QoS.
+    Granted(u8),
+    /// The session has as many as it may.
+    TooMany,
+}
+
+impl Broker {
+    /// Would anybody notice this message?
+    pub(super) fn concerns_anybody(&self, retain: bool) -> bool {
+        retain || self.subscriptions.load(Ordering::Relaxed) != 0
+    }
+
+    /// Keeps the message if it asks for it, and gives it to everybody who subscribed to its topic.
+    pub(super) fn publish(&self, published: Published<'_>, from: Option<&Arc<Session>>) {
+        if self.concerns_anybody(published.retain) {
+            self.hand_out(&Arc::new(Message::new(published)), published.retain, from);
+        }
+    }
+
+    /// The same for a message that already owns its bytes.
+    pub(super) fn hand_out(
+        &self,
+        message: &Arc<Message>,
+        retain: bool,
+        from: Option<&Arc<Session>>,
+    ) {
+        if retain {
+            self.retain(message);
+        }
+        if self.subscriptions.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<&Subscriber> = Vec::new();
+        tree.matching(&message.topic, &mut |route| match route {
+            Route::Shared(share) => share.deliver(message, retain),
+            Route::Own(subscriber) => {
+                let own = from.is_some_and(|from| Arc::ptr_eq(from, &subscriber.session));
+                if !(own && subscriber.options.no_local) {
+                    found.push(subscriber);
+                }
+            }
+        });
+        // One copy for each session, with the highest QoS of its filters that match, and all their identifiers.
+        let place = |subscriber: &Subscriber| Arc::as_ptr(&subscriber.session).addr();
+        found.sort_unstable_by_key(|&it| (place(it), u8::MAX - it.options.qos));
+        for filters in found.chunk_by(|&one, &other| place(one) == place(other)) {
+            filters[0].session.deliver(Letter {
+                message: Arc::clone(message),
+                qos: message.qos.min(filters[0].options.qos),
+                retain: retain && filters.iter().any(|it| it.options.keep_retain),
+                ids: filters.iter().map(|it| it.options.id).filter(|&id| id != 0).collect(),
+                share: None,
+            });
+        }
+    }
+
+    /// Adds a subscription and delivers the retained messages it asks for; none for a shared one (section 4.8.2).
+    pub(super) fn subscribe(&self, session: &Arc<Session>, filter: &Filter) -> Subscribed {
+        let options = filter.options;
+        let granted = Subscribed::Granted(options.qos);
+        let shared = parts(&filter.path).and_then(Result::ok).map(|(_, inner)| inner);
+        let new = {
+            let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+            let subscriber = Subscriber { session: Arc::clone(session), options };
+            let share = shared.map(|inner| find_or_add_share(&mut tree, inner, &filter.path));
+            match self.remember(session, filter, share.clone()) {
+                no @ (Remembered::TooMany | Remembered::Ended) => {
+                    if let (Some(inner), Some(share)) = (shared, share) {
+                        leave(&mut tree, inner, &share, session);
+                    }
+                    return no.answer(granted);
+                }
+                Remembered::New => {
+                    self.subscriptions.fetch_add(1, Ordering::Relaxed);
+                    enter(&mut tree, &filter.path, share.as_ref(), subscriber);
+                    true
+                }
+                Remembered::Changed => {
+                    enter(&mut tree, &filter.path, share.as_ref(), subscriber);
+                    false
+                }
+            }
+        };
+        let wanted = match filter.retained {
+            RetainHandling::Always => true,
+            RetainHandling::WhenNew => new,
+            RetainHandling::Never => false,
+        };
+        if wanted && shared.is_none() {
+            self.deliver_retained(session, filter);
+        }
+        granted
+    }
+
+    /// Takes a subscription out. Was it there?
+    pub(super) fn unsubscribe(&self, session: &Arc<Session>, path: &str) -> bool {
+        let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        let removed = session.state().filters.remove(path);
+        let Some(share) = removed else { return false };
+        take_out(&mut tree, path, share.as_ref(), session);
+        self.subscriptions.fetch_sub(1, Ordering::Relaxed);
+        true
+    }
+
+    /// Takes everything of a session that is over out of the tree, and gives what its groups had given it to others.
+    pub(super) fn forget_subscriptions(&self, session: &Arc<Session>) {
+        let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        let filters = {
+            let mut state = session.state();
+            state.ended = true;
+            std::mem::take(&mut state.filters)
+        };
+        for (path, share) in &filters {
+            take_out(&mut tree, path, share.as_ref(), session);
+        }
+        self.subscriptions.fetch_sub(filters.len(), Ordering::Relaxed);
+        drop(tree);
+        for letter in session.give_all_back() {
+            if let Some(share) = &letter.share {
+                share.deliver_again(&letter, session);
+            }
+        }
+    }
+
+    /// A client is gone and may come back: what its groups gave it goes to others who are here.
+    pub(super) fn pass_on(&self, session: &Arc<Session>) {
+        let shares: Vec<Arc<Share>> = session.state().filters.values().flatten().cloned().collect();
+        for share in shares {
+            if share.has_others_here(session) {
+                for letter in session.give_back(&share) {
+                    share.deliver_again(&letter, session);
+                }
+            }
+        }
+    }
+
+    fn remember(
+        &self,
+        session: &Session,
+        filter: &Filter,
+        share: Option<Arc<Share>>,
+    ) -> Remembered {
+        let mut state = session.state();
+        if state.ended {
+            return Remembered::Ended;
+        }
+        let new = !state.filters.contains_key(&*filter.path);
+        if new && self.config.subscriptions_max <= state.filters.len() {
+            return Remembered::TooMany;
+        }
+        state.filters.insert(filter.path.as_str().into(), share);
+        if new { Remembered::New } else { Remembered::Changed }
+    }
+
+    fn retain(&self, message: &Arc<Message>) {
+        let mut retained = self.retained.write().unwrap_or_else(PoisonError::into_inner);
+        if retained.put(message).is_err() {
+            tracing::warn!(topic = %message.topic, reason = "retained_full", "not retained");
+            dropped("retained_full");
+        }
+        self.counters.retained.set(retained.len() as f64);
+    }
+
+    fn deliver_retained(&self, session: &Arc<Session>, filter: &Filter) {
+        let retained = self.retained.read().unwrap_or_else(PoisonError::into_inner);
+        let letters = retained.matching(&filter.path, Instant::now()).map(|message| Letter {
+            message: Arc::clone(message),
+            qos: message.qos.min(filter.options.qos),
+            retain: true,
+            ids: ids(&filter.options),
+            share: None,
+        });
+        session.deliver_retained(letters, self.config.retained_messages_max);
+    }
+}
+
+/// What a session made of a filter.
+enum Remembered {
+    New,
+    Changed,
+    TooMany,
+    Ended,
+}
+
+impl Remembered {
+    /// A session that is over is told what it would have been: nobody hears it.
+    const fn answer(&self, granted: Subscribed) -> Subscribed {
+        match self {
+            Self::TooMany => Subscribed::TooMany,
+            _ => granted,
+        }
+    }
+}
+
+/// The group at the filter's place, perhaps without a member yet.
+fn find_or_add_share(tree: &mut Tree<Route>, inner: &str, path: &str) -> Arc<Share> {
+    let place = tree.place(inner);
+    let known = place.iter().find_map(|route| match route {
+        Route::Shared(share) if &*share.path == path => Some(Arc::clone(share)),
+        _ => None,
+    });
+    known.unwrap_or_else(|| {
+        let share = Arc::new(Share::new(path));
+        place.push(Route::Shared(Arc::clone(&share)));
+        share
+    })
+}
+
+/// Puts a subscriber into its group, or into the tree in place of what it was.
+fn enter(tree: &mut Tree<Route>, path: &str, share: Option<&Arc<Share>>, subscriber: Subscriber) {
+    if let Some(share) = share {
+        return share.join(subscriber);
+    }
+    let place = tree.place(path);
+    let same = |route: &&mut Route| match route {
+        Route::Own(old) => Arc::ptr_eq(&old.session, &subscriber.session),
+        Route::Shared(_) => false,
+    };
+    match place.iter_mut().find(same) {
+        Some(old) => *old = Route::Own(subscriber),
+        None => place.push(Route::Own(subscriber)),
+    }
+}
+
+fn take_out(
+    tree: &mut Tree<Route>,
+    path: &str,
+    share: Option<&Arc<Share>>,
+    session: &Arc<Session>,
+) {
+    match (share, parts(path).and_then(Result::ok)) {
+        (Some(share), Some((_, inner))) => leave(tree, inner, share, session),
+        _ => tree.retain(path, |route| match route {
+            Route::Own(old) => !Arc::ptr_eq(&old.session, session),
+            Route::Shared(_) => true,
+        }),
+    }
+}
+
+/// Takes a member out of its group, and the group out of the tree with its last member.
+fn leave(tree: &mut Tree<Route>, inner: &str, share: &Arc<Share>, session: &Arc<Session>) {
+    if share.leave(session) {
+        tree.retain(inner, |route| match route {
+            Route::Shared(other) => !Arc::ptr_eq(other, share),
+            Route::Own(_) => true,
+        });
+    }
+}
