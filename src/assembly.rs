@@ -22,6 +22,7 @@ use crate::book::Book;
 use crate::clock::SystemClock;
 use crate::engine::{Engine, SharedAnalyzer};
 use crate::follow::{Follower, Keeper, Sealer, SharedQuality, Tally};
+use crate::front;
 use crate::publish::Outlet;
 use crate::rules::{Rules, SharedRules};
 use crate::running::Running;
@@ -113,7 +114,7 @@ pub async fn run(
     stop: CancellationToken,
     ready: impl FnOnce(Addresses, &Store),
 ) -> Result<(), Fatal> {
-    let store = Store::open(&setting.config).await?;
+    let store = Store::open(&setting.config, setting.clock.clone()).await?;
     let parts = Parts::open(&setting, store.clone()).await?;
     let threads = DoorThreads::start()?;
     let door = {
@@ -180,20 +181,9 @@ impl Parts {
     }
 
     fn door(&self, config: &Config) -> Result<Door, Fatal> {
-        let wanted = ingest::mqtt::Config {
-            listen: config.mqtt_listen,
-            tls: config.mqtt_tls.as_ref().map(|tls| ingest::mqtt::TlsConfig {
-                listen: tls.listen,
-                certificate: tls.cert_file.clone(),
-                key: tls.key_file.clone(),
-            }),
-            connections_max: config.connections_max,
-            connections_per_address_max: config.connections_per_address_max,
-            packet_bytes_max: config.packet_bytes_max,
-            ..ingest::mqtt::Config::default()
-        };
         let gatekeeper = Arc::new(self.store.registry.clone());
-        Ok(Door::bind(wanted, self.intake.clone(), gatekeeper)?)
+        let (intake, sessions) = (self.intake.clone(), self.store.sessions.clone());
+        Ok(Door::bind_remembering(config.mqtt.clone(), intake, gatekeeper, sessions)?)
     }
 
     fn upstreams(&self, setting: &Setting) -> Result<Vec<Upstream>, Fatal> {
@@ -258,10 +248,10 @@ impl Parts {
         running.clockwork(self.clock.clone(), config, setting.metrics.clone());
         running.accounts(self.intake.clone(), tally.clone());
         running.deliver(self.alerting.clone(), self.channels);
-        running.portal(
-            listener,
-            portal(setting, &self.store, &self.alerting, (&self.analyzer, &self.rules), live),
-        );
+        let mut pages =
+            portal(setting, &self.store, &self.alerting, (&self.analyzer, &self.rules), live);
+        pages.beside.extend(front::addresses(door.attacher(), self.store.registry.clone()));
+        running.portal(listener, pages);
         running.book(Book {
             store: self.store.clone(),
             seen: self.book,
@@ -273,6 +263,8 @@ impl Parts {
             alerting: self.alerting,
             intake: self.intake,
             outlet,
+            reviewer: door.reviewer(),
+            next_end: None,
         });
         running.upstreams(upstreams);
         running.door(door, threads)?;
@@ -290,6 +282,7 @@ fn portal(
     let (analyzer, rules) = (analyzer.clone(), rules.clone());
     let metrics = setting.metrics.clone();
     let (journal, ledger) = (store.journal.clone(), store.ledger.clone());
+    let sessions = store.sessions.journal().clone();
     Portal {
         history: store.history.clone(),
         registry: store.registry.clone(),
@@ -302,10 +295,13 @@ fn portal(
         clock: setting.clock.clone(),
         wall: Arc::new(SystemClock),
         metrics: Arc::new(move || metrics.render()),
-        ready: Arc::new(move || readiness(&[("journal", &journal), ("ledger", &ledger)])),
+        ready: Arc::new(move || {
+            readiness(&[("journal", &journal), ("ledger", &ledger), ("sessions", &sessions)])
+        }),
         live,
         demo: setting.demo,
         public_url: setting.config.public_url.clone(),
+        beside: Vec::new(),
     }
 }
 

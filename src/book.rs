@@ -7,7 +7,8 @@ use std::time::Duration;
 use alerting::Alerting;
 use analytics::quality::Quality;
 use analytics::rules::Standing;
-use domain::{Clock, Water};
+use domain::{Clock, Timestamp, Water};
+use ingest::mqtt::Reviewer;
 use ingest::{Intake, ParameterTable};
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +48,10 @@ pub struct Book {
     pub intake: Intake,
     /// Publishes with their units.
     pub outlet: Outlet,
+    /// Ends connections whose key does not open any more.
+    pub reviewer: Reviewer,
+    /// When the next key or token ends by itself.
+    pub next_end: Option<Timestamp>,
 }
 
 impl Book {
@@ -67,6 +72,14 @@ impl Book {
         }
     }
 
+    /// A book that cannot be read is an error of the look itself, so the review is begun again with the next.
+    async fn review(&mut self) {
+        match self.reviewer.review().await {
+            Ok(next_end) => self.next_end = next_end,
+            Err(_) => self.next_end = Some(SystemClock.now()),
+        }
+    }
+
     async fn look(&mut self) -> Result<(), Fatal> {
         if self.looks.is_multiple_of(SESSIONS_EVERY) {
             // Whoever logs in does so by the clock on the wall, also in a demo that runs faster.
@@ -74,6 +87,13 @@ impl Book {
         }
         self.looks = self.looks.wrapping_add(1);
         let version = self.store.registry.version().await?;
+        let first = self.looks == 1;
+        if first
+            || version != self.seen
+            || self.next_end.is_some_and(|end| end <= SystemClock.now())
+        {
+            self.review().await;
+        }
         if version == self.seen {
             return self.withdraw(&self.rules.get()).await;
         }

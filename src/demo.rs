@@ -201,7 +201,7 @@ async fn fresh_key(registry: &Registry, code: &StationCode) -> Result<String, De
 fn config(wish: &Wish, smtp: &str, smpp: &str) -> Result<Config, DemoError> {
     let mut config = Config::read(None, [])?;
     config.data_dir.clone_from(&wish.data);
-    config.mqtt_listen = free(wish.mqtt);
+    config.mqtt.listen = free(wish.mqtt);
     config.http_listen = free(wish.http);
     // Virtual minutes pass in seconds: two minutes of grace would be two seconds of theirs.
     config.start_grace = Duration::from_mins(10);

@@ -9,6 +9,7 @@ pub mod engine; // the analyzer follows the journal; verdicts go to the desk
 pub mod snapshot; // where the engine stood, so that a start is short
 pub mod rules; // what can be computed, and what became of the rest
 pub mod publish; // what MQTT subscribers get from us
+pub mod front; // what the front door answers on the HTTP port
 pub mod book; // the registry, read again when somebody changed it
 pub mod assembly; // all parts, put together
 pub mod running; // all parts, watched and stopped in order

@@ -194,6 +194,8 @@ impl Running {
         self.failure("ledger", failed);
         let failed = self.store.dead_letters.watch_state();
         self.failure("dead letters", failed);
+        let failed = self.store.sessions.journal().watch_state();
+        self.failure("sessions", failed);
     }
 
     /// A journal that failed ends the process: after a failed sync nothing may be acknowledged.

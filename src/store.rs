@@ -1,8 +1,11 @@
 //! The data folder, opened: what must survive, and the check that its parts belong together.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use domain::Clock;
 use history::{History, HistoryError};
+use ingest::mqtt::{SessionLog, SessionLogError};
 use journal::{Journal, JournalError};
 use registry::{Registry, RegistryError};
 
@@ -19,6 +22,8 @@ pub struct Store {
     pub dead_letters: Journal,
     /// What was decided and who was told.
     pub ledger: Journal,
+    /// What is remembered of MQTT clients.
+    pub sessions: SessionLog,
     /// Readings over time.
     pub history: History,
     /// The province's book.
@@ -39,6 +44,9 @@ pub enum StoreError {
     /// A journal does not open.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The session log does not open.
+    #[error(transparent)]
+    Sessions(#[from] SessionLogError),
     /// The history does not open.
     #[error(transparent)]
     History(#[from] HistoryError),
@@ -62,7 +70,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]: the first part that does not serve.
-    pub async fn open(config: &Config) -> Result<Self, StoreError> {
+    pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let dir = config.data_dir.clone();
         let registry = open_registry(&dir).await?;
         let readings = journal::Config {
@@ -82,6 +90,7 @@ impl Store {
             journal: Journal::open(&dir.join("journal"), &readings)?,
             dead_letters: Journal::open(&dir.join("deadletter"), &letters)?,
             ledger: Journal::open(&dir.join("ledger"), &journal::Config::default())?,
+            sessions: SessionLog::open(&dir.join("sessions"), clock)?,
             history: History::open(&dir.join("history"), tail)?,
             registry,
             dir,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use domain::{Clock, Station, StationCode, Timestamp};
 use futures_util::future::BoxFuture;
-use ingest::mqtt::{Config, Denied, Door, Entry, Gatekeeper};
+use ingest::mqtt::{Admission, Config, Denied, Door, Entry, Gatekeeper};
 use ingest::{ADMIT, Intake, ParameterTable};
 use journal::Journal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,9 +30,9 @@ impl Clock for Held {
 struct Open(HashMap<String, Arc<Station>>);
 
 impl Gatekeeper for Open {
-    fn login<'a>(&'a self, user: &'a str, _: &'a [u8]) -> BoxFuture<'a, Result<Entry, Denied>> {
+    fn login<'a>(&'a self, user: &'a str, _: &'a [u8]) -> BoxFuture<'a, Result<Admission, Denied>> {
         let station = self.0.get(user).map(Arc::clone);
-        Box::pin(async move { station.map(Entry::Station).ok_or(Denied::WrongKey) })
+        Box::pin(async move { station.map(|it| Entry::Station(it).into()).ok_or(Denied::WrongKey) })
     }
 }
 

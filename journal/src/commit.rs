@@ -50,12 +50,16 @@ pub struct Faults {
 pub struct Queue {
     pub groups: Vec<Group>,
     pub closed: bool,
+    /// The position after the last record that was queued. Groups are written in the order of the queue, so a record's
+    /// position is known before it is on disk.
+    pub next: Position,
 }
 
 /// Records of one append, in order, and who waits for them.
 pub struct Group {
     pub records: Vec<Bytes>,
-    pub done: oneshot::Sender<Result<Durable, JournalError>>,
+    /// Nobody, where the records were pushed.
+    pub done: Option<oneshot::Sender<Result<Durable, JournalError>>>,
     /// Gives its bytes back to the queue when the group is answered.
     pub permit: Option<tokio::sync::OwnedSemaphorePermit>,
 }
@@ -154,8 +158,10 @@ impl Writer {
         for group in groups {
             let count = group.records.len() as u64;
             drop(group.permit);
-            // Who asked may have gone; the records are on disk all the same.
-            drop(group.done.send(Ok(Durable::new(first, count))));
+            if let Some(done) = group.done {
+                // Who asked may have gone; the records are on disk all the same.
+                drop(done.send(Ok(Durable::new(first, count))));
+            }
             first += count;
         }
     }
@@ -236,8 +242,8 @@ impl Writer {
 }
 
 fn refuse(groups: Vec<Group>, error: &JournalError) {
-    for group in groups {
-        drop(group.done.send(Err(error.clone())));
+    for done in groups.into_iter().filter_map(|group| group.done) {
+        drop(done.send(Err(error.clone())));
     }
 }
 

@@ -16,8 +16,10 @@ use crate::Position;
 /// Bytes of length and checksum before each record.
 pub const HEADER: usize = 8;
 
-/// The largest record: four times the largest MQTT packet that the front door takes by default (256 KiB).
-pub const RECORD_BYTES_MAX: usize = 1 << 20;
+/// The largest record: twice the largest MQTT packet that the front door may be configured to take (1 MiB), so that such
+/// a packet fits whole, with whom it came from and whom it goes to. A program from before this was raised from 1 MiB
+/// takes a larger record for a torn tail.
+pub const RECORD_BYTES_MAX: usize = 2 << 20;
 
 /// What stands at a place in a segment.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +33,7 @@ pub enum Frame {
 }
 
 pub fn write(into: &mut Vec<u8>, position: Position, record: &[u8]) {
-    let length = u32::try_from(record.len()).expect("append refuses records over 1 MiB");
+    let length = u32::try_from(record.len()).expect("append refuses records over 2 MiB");
     into.put_u32_le(length);
     into.put_u32_le(checksum(position, record));
     into.put_slice(record);

@@ -113,7 +113,7 @@ impl Journal {
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
             segment_bytes_max: config.segment_bytes_max,
-            queue: Mutex::new(Queue::default()),
+            queue: Mutex::new(Queue { next: found.end, ..Queue::default() }),
             wake: std::sync::Condvar::new(),
             room: Arc::new(Semaphore::new(queue_bytes_max)),
             segments: RwLock::new(found.segments),
@@ -161,8 +161,9 @@ impl Journal {
                     room.acquire_many_owned(wanted).await.map_err(|_| JournalError::Closed)?
                 }
             };
-            let done = inner.enqueue(records, Some(permit))?;
-            done.await.unwrap_or(Err(JournalError::Closed))
+            let (done, waiting) = oneshot::channel();
+            inner.enqueue(records, Some(permit), Some(done))?;
+            waiting.await.unwrap_or(Err(JournalError::Closed))
         }
     }
 
@@ -172,8 +173,47 @@ impl Journal {
     /// As [`Journal::append`].
     pub fn append_blocking(&self, records: Vec<Bytes>) -> Result<Durable, JournalError> {
         weigh(&records)?;
-        let done = self.inner.enqueue(records, None)?;
-        done.blocking_recv().unwrap_or(Err(JournalError::Closed))
+        let (done, waiting) = oneshot::channel();
+        self.inner.enqueue(records, None, Some(done))?;
+        waiting.blocking_recv().unwrap_or(Err(JournalError::Closed))
+    }
+
+    /// Hands records over at once and waits for nothing; returns the position after the last of them, for
+    /// [`Journal::reach`]. For a caller that holds a lock while it decides the order, and that bounds by itself how
+    /// much may wait.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub fn push(&self, records: Vec<Bytes>) -> Result<Position, JournalError> {
+        weigh(&records)?;
+        self.inner.enqueue(records, None, None)
+    }
+
+    /// Resolves when everything below `end` is on disk, with the proof for all of it. While the disk is full it waits.
+    ///
+    /// # Errors
+    /// [`JournalError::Failed`] after a failed write or sync: final, nothing may be acknowledged.
+    pub fn reach(
+        &self,
+        end: Position,
+    ) -> impl Future<Output = Result<Durable, JournalError>> + Send + 'static {
+        let inner = self.inner.clone();
+        async move {
+            let mut durable = inner.shared.durable.subscribe();
+            let mut state = inner.shared.state.subscribe();
+            loop {
+                if end <= *durable.borrow_and_update() {
+                    return Ok(Durable::new(0, end));
+                }
+                if let Some(error) = inner.shared.failed() {
+                    return Err(error);
+                }
+                tokio::select! {
+                    moved = durable.changed() => moved.map_err(|_| JournalError::Closed)?,
+                    moved = state.changed() => moved.map_err(|_| JournalError::Closed)?,
+                }
+            }
+        }
     }
 
     /// Everything below this position is on disk.
@@ -320,26 +360,29 @@ impl Journal {
 }
 
 impl Inner {
+    /// Queues records and wakes the writer. Returns the position after the last of them.
     fn enqueue(
         &self,
         records: Vec<Bytes>,
         permit: Option<tokio::sync::OwnedSemaphorePermit>,
-    ) -> Result<oneshot::Receiver<Result<Durable, JournalError>>, JournalError> {
+        done: Option<oneshot::Sender<Result<Durable, JournalError>>>,
+    ) -> Result<Position, JournalError> {
         if let Some(error) = self.shared.failed() {
             return Err(error);
         }
-        let (done, waiting) = oneshot::channel();
         let mut queue = self.shared.queue();
         if queue.closed {
             return Err(JournalError::Closed);
         }
         let idle = queue.groups.is_empty();
+        queue.next += records.len() as u64;
+        let next = queue.next;
         queue.groups.push(Group { records, done, permit });
         drop(queue);
         if idle {
             self.shared.wake.notify_one();
         }
-        Ok(waiting)
+        Ok(next)
     }
 
     fn segments(&self) -> std::sync::RwLockReadGuard<'_, Vec<Segment>> {

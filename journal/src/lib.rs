@@ -13,4 +13,5 @@ mod journal; // the handle
 pub mod verify; // every record, without opening it
 
 pub use error::JournalError;
+pub use frame::RECORD_BYTES_MAX;
 pub use journal::{Config, Durable, Journal, Position, State};

@@ -76,7 +76,7 @@ impl Segment {
         let mut head = [0_u8; SEGMENT_HEADER as usize];
         match file.read_exact_at(&mut head, 0) {
             Ok(()) if head == header(first) => {}
-            Ok(()) if head[..6] == MAGIC[..6] && head[..8] != MAGIC => {
+            Ok(()) if head[..8] != MAGIC && is_version(&head) => {
                 return Err(JournalError::UnknownFormat(path.to_owned()));
             }
             Ok(()) => return Ok(None),
@@ -161,6 +161,11 @@ impl Segment {
                 if offset == start { frame::HEADER + frame::RECORD_BYTES_MAX } else { chunk_bytes };
         }
     }
+}
+
+/// Another version's header, and not half of ours: two digits stand after the name.
+fn is_version(head: &[u8]) -> bool {
+    head[..6] == MAGIC[..6] && head[6..8].iter().all(u8::is_ascii_digit)
 }
 
 fn header(first: Position) -> [u8; SEGMENT_HEADER as usize] {

@@ -22,7 +22,8 @@ mod rooms; // the view, answered by the real rooms
 
 pub use desk::NOTE_CHARS_MAX;
 pub use events::{EVENTS_KEPT, LISTENERS_MAX};
+pub use problem::Problem;
 pub use rooms::{Portal, Rooms, bind, serve};
 pub use serve::{CONNECTIONS_MAX, app, serve_view};
-pub use session::{SESSION_LASTS, Transport};
-pub use site::{LiveReading, Readiness, Settings};
+pub use session::{Peer, SESSION_LASTS, Transport};
+pub use site::{Beside, LiveReading, Readiness, Settings};

@@ -14,7 +14,7 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::serve::serve_view;
-use crate::site::{LiveReading, Readiness, Settings};
+use crate::site::{Beside, LiveReading, Readiness, Settings};
 use crate::view::{
     Answer, Book, Bucket, Course, Delivery, Latest, Point, River, Role, SessionHash, Standing,
     Told, Trouble, User, View, Wanted,
@@ -48,6 +48,8 @@ pub struct Portal {
     pub demo: bool,
     /// Where readers find us; with `https`, cookies are for `https` only.
     pub public_url: Option<String>,
+    /// Addresses that other parts answer on the same port.
+    pub beside: Vec<Beside>,
 }
 
 /// Serves the portal on `listener` until `stop`, then lets answers under way end.
@@ -83,6 +85,7 @@ impl Portal {
             live: self.live.clone(),
             demo: self.demo,
             public_url: self.public_url.clone(),
+            beside: self.beside.clone(),
         }
     }
 }

@@ -58,7 +58,7 @@ impl Transport {
 
 /// The address of the other end of the connection.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+pub struct Peer(pub SocketAddr);
 
 /// The address that asked; loopback where no socket is in between.
 pub(crate) fn peer(request: &Request) -> IpAddr {

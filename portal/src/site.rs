@@ -49,6 +49,15 @@ pub enum Readiness {
     NotReady(Vec<String>),
 }
 
+/// An address that another part answers on our port.
+#[derive(Clone)]
+pub struct Beside {
+    /// Its path.
+    pub path: &'static str,
+    /// How it is answered. The request carries the [`Peer`](crate::Peer).
+    pub methods: MethodRouter,
+}
+
 /// What the portal is given besides the other rooms.
 #[derive(Clone)]
 pub struct Settings {
@@ -66,6 +75,8 @@ pub struct Settings {
     pub demo: bool,
     /// Where readers find us, as `https://man.example.vn`. With `https`, cookies are for `https` only.
     pub public_url: Option<String>,
+    /// Addresses of others on the same port.
+    pub beside: Vec<Beside>,
 }
 
 pub(crate) struct Site {
@@ -140,6 +151,9 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
     at("/api/v1/alerts/{id}/ack", post(api::alerts::acknowledge));
     at("/api/v1/events", get(events::events));
     at("/api/v1/session", get(api::session));
+    for Beside { path, methods } in site.settings.beside.clone() {
+        at(path, methods.with_state(()));
+    }
     at("/metrics", get(metrics));
     at("/-/healthy", get(healthy));
     at("/-/ready", get(ready));

@@ -27,6 +27,8 @@ pub enum Noun {
     User,
     /// A session of a user.
     Session,
+    /// A token of a person or a service.
+    Token,
 }
 
 impl fmt::Display for Noun {
@@ -40,6 +42,7 @@ impl fmt::Display for Noun {
             Self::Duty => "duty",
             Self::User => "user",
             Self::Session => "session",
+            Self::Token => "token",
         })
     }
 }

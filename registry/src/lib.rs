@@ -8,7 +8,11 @@ pub mod secret; // keys, session ids and their hashes
 mod audit; // who changed what
 mod parameters; // what is measured
 mod stations; // where
+mod scram; // a secret that is proved and not sent
 mod keys; // and who is speaking
+mod claims; // a word on paper that becomes a key, once
+mod tokens; // people and services at the door
+mod openings; // what opens now
 mod rivers; // the lines of the map
 mod rules; // what counts as too much
 mod fits; // and whether it can be computed
@@ -20,11 +24,15 @@ mod sessions; // who is looking
 pub mod pack; // a province as a folder of text
 
 pub use audit::Audit;
+pub use claims::{CLAIM_PREFIX, ClaimCode, Claimed};
 pub use error::{Noun, RegistryError};
 pub use fits::{Misfit, misfits};
-pub use keys::Login;
+pub use keys::{Login, Provable};
+pub use openings::Openings;
 pub use rivers::{River, RiverKind};
+pub use scram::Verifier;
 pub use secret::StationKey;
 pub use sessions::{SESSIONS_PER_USER_MAX, Session};
 pub use store::Registry;
+pub use tokens::{Token, TokenGrant};
 pub use users::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, Role, User};

@@ -72,7 +72,7 @@ impl Registry {
             return Err(RegistryError::already(Noun::Station, &station.code));
         }
         put(&mut change, station).await?;
-        let key = keys::renew(&mut change, &station.code).await?;
+        let key = keys::renew(&mut change, &station.code, Duration::ZERO).await?;
         change.finish().await?;
         Ok(key)
     }
@@ -186,6 +186,15 @@ pub(crate) async fn exists(
 ) -> Result<bool, RegistryError> {
     let query = sqlx::query("SELECT code FROM stations WHERE code = $1").bind(code.as_str());
     Ok(query.fetch_optional(sql).await?.is_some())
+}
+
+/// Is the station kept from coming in?
+pub(crate) async fn is_disabled(
+    sql: &mut SqliteConnection,
+    code: &StationCode,
+) -> Result<bool, RegistryError> {
+    let query = "SELECT code FROM stations WHERE code = $1 AND disabled_at IS NOT NULL";
+    Ok(sqlx::query(query).bind(code.as_str()).fetch_optional(sql).await?.is_some())
 }
 
 /// The code of every station.

@@ -1,6 +1,8 @@
 //! What a person types. Data goes to stdout, talk to stderr; the exit code says what kind of end it was.
 
-mod station; // add, list, show, remove, rotate-key
+mod station; // add, list, show, remove, keys
+mod claim; // a word on paper
+mod token; // add, list, revoke
 mod user; // add, password, remove, list
 mod rule; // list, remove
 mod store; // verify
@@ -62,6 +64,8 @@ enum Command {
     },
     /// The stations of the province.
     Station(station::Station),
+    /// The tokens of people and services at the front door.
+    Token(token::Token),
     /// The people who may log in.
     User(user::User),
     /// The rules of the province.
@@ -164,6 +168,7 @@ fn execute(command: Command) -> Result<(), Trouble> {
             Ok(())
         }
         Command::Station(station) => with_runtime(station.run()),
+        Command::Token(token) => with_runtime(token.run()),
         Command::User(user) => with_runtime(user.run()),
         Command::Rule(rule) => with_runtime(rule.run()),
         Command::Store(store) => store.run(),

@@ -5,7 +5,7 @@ use domain::{StationCode, Timestamp};
 use serde_json::json;
 
 use super::output::{self, Format, Row};
-use super::{Place, Trouble};
+use super::{Place, Trouble, claim, token};
 use crate::store::open_registry;
 
 /// The stations of the province.
@@ -43,7 +43,27 @@ enum Act {
     RotateKey {
         /// Its code.
         code: String,
+        /// How long the old key opens beside the new one, as 24h, at most 90d.
+        #[arg(long)]
+        grace: Option<String>,
     },
+    /// Revoke every key of a station. Connections that they opened end within seconds.
+    RevokeKey {
+        /// Its code.
+        code: String,
+    },
+    /// Keep a station out, and end its connection. Its keys stay.
+    Disable {
+        /// Its code.
+        code: String,
+    },
+    /// Let a station in again.
+    Enable {
+        /// Its code.
+        code: String,
+    },
+    /// Print a code that exchanges for the station's key, once; as a QR code for a label.
+    ClaimCode(claim::Claim),
 }
 
 #[derive(Args)]
@@ -76,17 +96,40 @@ struct Add {
 impl Station {
     /// Does it.
     pub async fn run(self) -> Result<(), Trouble> {
-        let registry = open_registry(&self.place.settings()?.data_dir).await?.by("cli");
+        let settings = self.place.settings()?;
+        let registry = open_registry(&settings.data_dir).await?.by("cli");
         match self.act {
             Act::Add(add) => {
                 let station = add.station()?;
                 let key = registry.add_station(&station).await?;
                 output::one(self.output, &keyed(&station.code, key.reveal()))
             }
-            Act::RotateKey { code } => {
+            Act::RotateKey { code, grace } => {
                 let code = parse(&code)?;
-                let key = registry.rotate_key(&code).await?;
+                let grace = grace.map(|text| token::duration(&text)).transpose()?;
+                let key = registry.rotate_key_with_grace(&code, grace.unwrap_or_default()).await?;
                 output::one(self.output, &keyed(&code, key.reveal()))
+            }
+            Act::RevokeKey { code } => {
+                let opened = registry.revoke_keys(&parse(&code)?).await?;
+                eprintln!("{code} {}", if opened { "has no key now" } else { "had no key" });
+                Ok(())
+            }
+            Act::Disable { code } => {
+                let changed = registry.enable_station(&parse(&code)?, false).await?;
+                eprintln!("{code} {}", if changed { "is kept out" } else { "was kept out before" });
+                Ok(())
+            }
+            Act::Enable { code } => {
+                let changed = registry.enable_station(&parse(&code)?, true).await?;
+                eprintln!(
+                    "{code} {}",
+                    if changed { "may come in" } else { "could come in before" }
+                );
+                Ok(())
+            }
+            Act::ClaimCode(claim) => {
+                claim.run(&registry, self.output, settings.public_url.as_deref()).await
             }
             Act::Remove { code, yes } => {
                 let code = parse(&code)?;
@@ -135,7 +178,8 @@ impl Add {
     }
 }
 
-fn parse(code: &str) -> Result<StationCode, Trouble> {
+/// A station's code, or why it is none.
+pub fn parse(code: &str) -> Result<StationCode, Trouble> {
     StationCode::new(code).map_err(|error| Trouble::Usage(error.to_string()))
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use history::HistoryError;
 use indicatif::{ProgressBar, ProgressStyle};
+use ingest::mqtt::{SessionLog, SessionLogError};
 use journal::{JournalError, verify};
 use serde_json::json;
 
@@ -13,7 +14,8 @@ use super::{Place, Trouble};
 use crate::store::StoreError;
 
 /// The journals of a data folder.
-const JOURNALS: [&str; 3] = ["journal", "ledger", "deadletter"];
+const JOURNALS: [&str; 4] = ["journal", "ledger", "deadletter", SESSIONS];
+const SESSIONS: &str = "sessions";
 
 /// What is in the data folder.
 #[derive(Args)]
@@ -107,6 +109,7 @@ pub(crate) fn verified(dir: &Path) -> Result<Vec<Line>, Trouble> {
         done += file.bytes;
         bar.set_position(done);
     }
+    lines.extend(of_snapshot(SessionLog::verify_snapshot(&dir.join(SESSIONS)))?);
     bar.finish_and_clear();
     Ok(lines)
 }
@@ -126,6 +129,20 @@ fn of_segment(path: PathBuf, found: &verify::Verified) -> Line {
     };
     let offset = found.damage.map(|damage| damage.offset);
     Line { path, records: found.records, state, detail, offset, lost: found.lost }
+}
+
+fn of_snapshot(
+    read: Result<Option<(PathBuf, u64)>, SessionLogError>,
+) -> Result<Option<Line>, Trouble> {
+    let (path, records, state, detail) = match read {
+        Ok(None) => return Ok(None),
+        Ok(Some((path, changes))) => (path, changes, State::Good, String::new()),
+        Err(SessionLogError::Snapshot { path, source }) => {
+            (path, 0, State::Damaged, source.to_string())
+        }
+        Err(error) => return Err(StoreError::from(error).into()),
+    };
+    Ok(Some(Line { path, records, state, detail, offset: None, lost: 0 }))
 }
 
 fn of_sealed(
@@ -175,5 +192,8 @@ mod tests {
         let found = state();
         assert_eq!((found.state, found.offset, found.lost), (State::Damaged, Some(24), 1));
         assert_eq!(found.detail, "checksum differs at record 0");
+        std::fs::create_dir(dir.path().join("sessions")).unwrap();
+        std::fs::write(dir.path().join("sessions/snapshot"), b"SLTSES01 and no more").unwrap();
+        assert_eq!((state().state, state().records), (State::Damaged, 0));
     }
 }

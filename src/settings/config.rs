@@ -6,23 +6,15 @@ use std::time::Duration;
 
 use toml::Value;
 
-use super::{Layers, SettingsError};
+use super::{Layers, SettingsError, mqtt};
 
 /// The whole configuration, every value ready for use.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Folder of everything that must survive.
     pub data_dir: PathBuf,
-    /// Where stations call.
-    pub mqtt_listen: SocketAddr,
-    /// Where stations call over TLS.
-    pub mqtt_tls: Option<Tls>,
-    /// MQTT connections at once.
-    pub connections_max: usize,
-    /// MQTT connections at once from one address.
-    pub connections_per_address_max: usize,
-    /// The largest MQTT packet, bytes.
-    pub packet_bytes_max: usize,
+    /// The front door: where it listens, whom it lets in, its limits.
+    pub mqtt: ingest::mqtt::Config,
     /// Brokers that we take from.
     pub upstreams: Vec<ingest::upstream::Config>,
     /// Where pages and the API are served.
@@ -49,17 +41,6 @@ pub struct Config {
     pub sms: Option<Channel>,
     /// Log level or filter.
     pub log_level: String,
-}
-
-/// A listener with TLS.
-#[derive(Debug, Clone)]
-pub struct Tls {
-    /// Where it listens.
-    pub listen: SocketAddr,
-    /// PEM file with the certificate chain.
-    pub cert_file: PathBuf,
-    /// PEM file with the private key.
-    pub key_file: PathBuf,
 }
 
 /// A channel to people. The URL holds a password: `Debug` does not show it.
@@ -93,12 +74,7 @@ impl Config {
         let at = |key| Key { layers, key };
         Ok(Self {
             data_dir: PathBuf::from(at("data.dir").filled()?),
-            mqtt_listen: at("mqtt.listen").address()?,
-            mqtt_tls: tls(layers)?,
-            connections_max: at("mqtt.connections_max").count()?,
-            connections_per_address_max: at("mqtt.connections_per_address_max").count()?,
-            packet_bytes_max: usize::try_from(at("mqtt.packet_bytes_max").size(1 << 10, 1 << 20)?)
-                .unwrap_or(usize::MAX),
+            mqtt: mqtt::read(layers)?,
             upstreams: super::upstream::read(layers)?,
             http_listen: at("http.listen").address()?,
             public_url: at("http.public_url").optional(),
@@ -121,18 +97,6 @@ impl Config {
     }
 }
 
-fn tls(layers: &Layers) -> Result<Option<Tls>, SettingsError> {
-    let at = |key| Key { layers, key };
-    if at("mqtt.tls_listen").optional().is_none() {
-        return Ok(None);
-    }
-    Ok(Some(Tls {
-        listen: at("mqtt.tls_listen").address()?,
-        cert_file: PathBuf::from(at("mqtt.tls_cert_file").filled()?),
-        key_file: PathBuf::from(at("mqtt.tls_key_file").filled()?),
-    }))
-}
-
 fn channel(
     layers: &Layers,
     url: &'static str,
@@ -153,43 +117,63 @@ fn channel(
 }
 
 /// One key and how it is read.
-struct Key<'a> {
-    layers: &'a Layers,
-    key: &'static str,
+pub(super) struct Key<'a> {
+    pub(super) layers: &'a Layers,
+    pub(super) key: &'static str,
 }
 
 impl Key<'_> {
+    pub(super) fn value(&self) -> &Value {
+        self.layers.get(self.key).1
+    }
+
+    pub(super) fn origin(&self) -> &str {
+        self.layers.get(self.key).0
+    }
+
+    pub(super) fn yes_or_no(&self) -> Result<bool, SettingsError> {
+        self.value().as_bool().ok_or_else(|| self.bad("write true or false"))
+    }
+
+    pub(super) fn count_to<T: TryFrom<usize> + std::fmt::Display>(
+        &self,
+        most: T,
+    ) -> Result<T, SettingsError> {
+        let wanted = format!("write a whole number from 1 to {most}");
+        T::try_from(self.count()?).map_err(|_| self.bad(&wanted))
+    }
+
     fn text(&self) -> &str {
         self.layers.get(self.key).1.as_str().unwrap_or_default()
     }
 
-    fn optional(&self) -> Option<String> {
+    pub(super) fn optional(&self) -> Option<String> {
         Some(self.text().to_owned()).filter(|text| !text.is_empty())
     }
 
-    fn filled(&self) -> Result<String, SettingsError> {
+    pub(super) fn filled(&self) -> Result<String, SettingsError> {
         self.optional().ok_or_else(|| self.bad("it must not be empty"))
     }
 
-    fn address(&self) -> Result<SocketAddr, SettingsError> {
+    pub(super) fn address(&self) -> Result<SocketAddr, SettingsError> {
         self.text().parse().map_err(|_| self.bad("write an address and port, as 127.0.0.1:1883"))
     }
 
-    fn duration(&self) -> Result<Duration, SettingsError> {
+    pub(super) fn duration(&self) -> Result<Duration, SettingsError> {
         duration(self.text()).map_err(|wanted| self.bad(wanted))
     }
 
-    fn size(&self, least: u64, most: u64) -> Result<u64, SettingsError> {
+    pub(super) fn size(&self, least: u64, most: u64) -> Result<u64, SettingsError> {
         size(self.text(), least, most).map_err(|wanted| self.bad(&wanted))
     }
 
-    fn count(&self) -> Result<usize, SettingsError> {
+    pub(super) fn count(&self) -> Result<usize, SettingsError> {
         let (_, value) = self.layers.get(self.key);
         let count = value.as_integer().and_then(|n| usize::try_from(n).ok());
         count.filter(|&n| 0 < n).ok_or_else(|| self.bad("write a whole number above zero"))
     }
 
-    fn bad(&self, wanted: &str) -> SettingsError {
+    pub(super) fn bad(&self, wanted: &str) -> SettingsError {
         let (origin, value) = self.layers.get(self.key);
         let found = match value {
             Value::String(_) if self.key.starts_with("channels.") && self.key.ends_with("url") => {
@@ -207,7 +191,7 @@ impl Key<'_> {
 }
 
 /// Reads a duration; the error is what would be accepted.
-pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn duration(text: &str) -> Result<Duration, &'static str> {
     let wanted = "write a duration above zero, as 15m, 1h 30m or 60d";
     let span: jiff::Span = text.parse().map_err(|_| wanted)?;
     // A day of a duration is 24 hours: nothing here follows a calendar.
@@ -242,10 +226,11 @@ mod tests {
     #[test]
     fn the_defaults_are_safe_and_complete() {
         let config = Config::read(None, []).unwrap();
-        assert!(config.mqtt_listen.ip().is_loopback() && config.http_listen.ip().is_loopback());
-        assert!(config.mqtt_tls.is_none() && config.email.is_none() && config.sms.is_none());
+        assert!(config.mqtt.listen.ip().is_loopback() && config.http_listen.ip().is_loopback());
+        assert!(config.mqtt.tls.is_none() && config.email.is_none() && config.sms.is_none());
+        assert!(config.mqtt.anonymous.is_empty() && !config.mqtt.anonymous_websocket);
         assert_eq!(config.retain, Duration::from_hours(60 * 24));
-        assert_eq!(config.packet_bytes_max, 256 << 10);
+        assert_eq!(config.mqtt.packet_bytes_max, 256 << 10);
     }
 
     #[test]
@@ -261,7 +246,11 @@ mod tests {
         for (text, part) in [
             ("[mqtt]\nlisten = \"1883\"", "127.0.0.1:1883"),
             ("[mqtt]\nlisten = 1883", "a string is wanted"),
-            ("[mqtt]\nconnections_max = 0", "whole number above zero"),
+            ("[mqtt.limits]\nconnections = 0", "whole number above zero"),
+            ("[mqtt.limits]\nin_flight = 70000", "from 1 to 65535"),
+            ("[mqtt.limits]\nqueue_policy = \"drop\"", "drop-newest, drop-oldest or disconnect"),
+            ("[mqtt]\nkeep_alive_max = \"20h\"", "65535s"),
+            ("[mqtt]\ntls_crl_file = \"x\"", "tls_client_ca_file"),
             ("[journal]\nretain = \"two moons\"", "write a duration"),
             ("[journal]\nretain = \"0s\"", "above zero"),
             ("[journal]\nsegment = \"1B\"", "64.0 KiB"),
@@ -276,16 +265,45 @@ mod tests {
     }
 
     #[test]
+    fn anonymous_access_stays_on_loopback_and_says_what_it_means() {
+        let entry = "[[mqtt.anonymous]]\ngrants = [\"readwrite:#\"]\ndeny = [\"read:a\"]\n";
+        assert_eq!(with(entry).unwrap().mqtt.anonymous.len(), 2);
+        let open = message(&format!("[mqtt]\nlisten = \"0.0.0.0:1883\"\n{entry}"));
+        assert!(open.contains("mqtt.listen") && open.contains("loopback"), "{open}");
+        for (text, part) in [
+            ("[[mqtt.anonymous]]\ngrant = [\"read:#\"]", "`mqtt.anonymous.grant`"),
+            ("[[mqtt.anonymous]]\ngrants = [\"reed:#\"]", "`read:`"),
+            ("[[mqtt.anonymous]]\ngrants = [\"read:a#\"]", "topic filter"),
+            ("[[mqtt.anonymous]]\ngrants = \"read:a\"", "a list such as"),
+            ("[mqtt]\nanonymous = [1]", "[[mqtt.anonymous]]"),
+            (
+                "[mqtt]\nanonymous_websocket = true\n[http]\npublic_url = \"https://x.vn\"",
+                "no http.public_url",
+            ),
+        ] {
+            let text = message(text);
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn conformance_suites_run_against_a_configuration_of_ours() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/conformance.toml");
+        let config = Config::read(Some(&file), []).unwrap().mqtt;
+        assert_eq!((config.anonymous.len(), config.keep_alive_s_max), (2, Some(60)));
+    }
+
+    #[test]
     fn drop_ins_and_the_environment_lie_over_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("saltline.toml");
         std::fs::write(&file, "[mqtt]\nlisten = \"127.0.0.1:1\"\n[data]\ndir = \"a\"").unwrap();
         std::fs::create_dir(dir.path().join("conf.d")).unwrap();
         std::fs::write(dir.path().join("conf.d/10-x.toml"), "[data]\ndir = \"b\"").unwrap();
-        let env = [("SALTLINE__MQTT__CONNECTIONS_MAX".to_owned(), "7".to_owned())];
+        let env = [("SALTLINE__MQTT__LIMITS__CONNECTIONS".to_owned(), "7".to_owned())];
         let config = Config::read(Some(&file), env).unwrap();
-        assert_eq!(config.mqtt_listen.port(), 1);
-        assert_eq!((config.data_dir, config.connections_max), (PathBuf::from("b"), 7));
+        assert_eq!(config.mqtt.listen.port(), 1);
+        assert_eq!((config.data_dir, config.mqtt.connections_max), (PathBuf::from("b"), 7));
         let env = [("SALTLINE__MQTT__LISSTEN".to_owned(), "7".to_owned())];
         let text = Config::read(Some(&file), env).unwrap_err().to_string();
         assert!(text.contains("SALTLINE__MQTT__LISSTEN"), "{text}");

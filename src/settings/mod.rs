@@ -3,9 +3,11 @@
 
 mod layers; // what was typed, and where
 mod config; // what it means
+mod mqtt; // of the front door
 mod upstream; // brokers that we take from
 
-pub use config::{Channel, Config, Tls};
+pub(crate) use config::duration;
+pub use config::{Channel, Config};
 pub use layers::{DEFAULTS, Layers};
 
 /// A configuration that is not followed, because a part of it cannot be meant.

@@ -57,6 +57,15 @@ class Lines:
         return [row for row in list(self.seen) if row.get("kind") == kind]
 
 
+def toml(value):
+    """A value as TOML writes it on one line: as JSON does, but for tables."""
+    if isinstance(value, list):
+        return "[" + ", ".join(toml(one) for one in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + "}"
+    return json.dumps(value, ensure_ascii=False)
+
+
 class Engine:
     """`saltline run` on a data folder of its own."""
 
@@ -78,7 +87,7 @@ class Engine:
 
     def write_config(self):
         text = "".join(
-            f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+            f"[{name}]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in keys.items())
             for name, keys in self.sections.items()
         )
         self.config.write_text(text)

@@ -80,7 +80,7 @@ impl Story {
     pub async fn start(&mut self) {
         let mut config = Config::read(None, []).unwrap();
         config.data_dir = self.dir.path().to_owned();
-        (config.mqtt_listen, config.http_listen) = (loopback(), loopback());
+        (config.mqtt.listen, config.http_listen) = (loopback(), loopback());
         config.start_grace = Duration::ZERO;
         let metrics = PrometheusBuilder::new().build_recorder().handle();
         let setting = Setting { config, clock: self.clock.clone(), metrics, demo: false };

@@ -18,6 +18,10 @@ pub(super) enum Kick {
     TakenOver,
     /// The engine stops.
     ShuttingDown,
+    /// What let it in does not open any more.
+    Revoked,
+    /// More waited for it than may, and the policy is to say so.
+    Overflowed,
 }
 
 impl Kick {
@@ -25,6 +29,8 @@ impl Kick {
         match self {
             Self::TakenOver => "taken_over",
             Self::ShuttingDown => "shutting_down",
+            Self::Revoked => "revoked",
+            Self::Overflowed => "queue_overflowed",
         }
     }
 
@@ -32,6 +38,9 @@ impl Kick {
         match self {
             Self::TakenOver => Code::SessionTakenOver,
             Self::ShuttingDown => Code::ServerShuttingDown,
+            // Not 0x87, which answers a request: nothing was asked here, an administrator acted.
+            Self::Revoked => Code::AdministrativeAction,
+            Self::Overflowed => Code::QuotaExceeded,
         }
     }
 }
@@ -45,6 +54,8 @@ pub(super) struct Attachment {
     mail: AtomicBool,
     kick: AtomicU8,
     will: Mutex<Option<Will>>,
+    /// The log knows the will.
+    will_kept: AtomicBool,
     settled: AtomicBool,
     settling: Notify,
 }
@@ -57,6 +68,7 @@ impl Attachment {
             mail: AtomicBool::new(false),
             kick: AtomicU8::new(0),
             will: Mutex::new(will),
+            will_kept: AtomicBool::new(false),
             settled: AtomicBool::new(false),
             settling: Notify::new(),
         }
@@ -89,6 +101,8 @@ impl Attachment {
         let mark = match why {
             Kick::TakenOver => 1,
             Kick::ShuttingDown => 2,
+            Kick::Revoked => 3,
+            Kick::Overflowed => 4,
         };
         // Whether it was the first does not matter to the one who kicks.
         self.kick.compare_exchange(0, mark, Ordering::AcqRel, Ordering::Acquire).ok();
@@ -110,8 +124,23 @@ impl Attachment {
         match self.kick.load(Ordering::Acquire) {
             0 => None,
             1 => Some(Kick::TakenOver),
-            _ => Some(Kick::ShuttingDown),
+            2 => Some(Kick::ShuttingDown),
+            3 => Some(Kick::Revoked),
+            _ => Some(Kick::Overflowed),
         }
+    }
+
+    /// Has `keep` look at the will, if there is one, and say whether the log knows it now.
+    pub(super) fn keep_will(&self, keep: impl FnOnce(&Will) -> bool) {
+        let will = self.will.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(will) = &*will {
+            self.will_kept.store(keep(will), Ordering::Release);
+        }
+    }
+
+    /// Does the log know the will? Only the first who asks hears yes, and has to tell the log what becomes of it.
+    pub(super) fn take_will_kept(&self) -> bool {
+        self.will_kept.swap(false, Ordering::AcqRel)
     }
 
     /// The will, which whoever takes it publishes: once, or never after a goodbye.

@@ -13,13 +13,15 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::intake::Proof;
 
+use super::access::Access;
 use super::aliases;
 use super::attachment::Attachment;
 use super::counters;
 use super::door::Shared;
 use super::end::End;
-use super::inbound::{Group, Inbound, Why, answer};
+use super::inbound::{Echo, Group, Inbound, Why, answer};
 use super::peer::Peer;
+use super::posting::Origin;
 use super::session::{Room, Session};
 use super::socket::Socket;
 use super::wire::{self, Version};
@@ -32,6 +34,7 @@ pub(super) struct Connection<S> {
     pub(super) socket: Socket<S>,
     pub(super) shared: Arc<Shared>,
     pub(super) peer: Arc<Peer>,
+    pub(super) access: Access,
     pub(super) session: Arc<Session>,
     pub(super) attachment: Arc<Attachment>,
     /// The connection that the session was taken from.
@@ -85,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             timeout(self.shared.config.end_deadline, self.finish_commits()).await.ok();
         }
         for id in self.inbound.unsettled() {
-            self.session.released(id);
+            self.session.unheard(id);
         }
         self.attachment.settle();
     }
@@ -105,6 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Hands out every whole packet that was read, as far as there is room for what it brings.
     fn digest(&mut self) -> Result<(), End> {
+        self.access.meter.refill(self.heard_at);
         while self.has_room() {
             let bytes_max = self.shared.config.packet_bytes_max;
             let Some(header) = wire::peek(&self.socket.read, bytes_max)? else { break };
@@ -114,12 +118,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let frame = self.socket.read.split_to(header.total()).freeze();
             self.handle(wire::read(self.room.version, header, &frame)?)?;
         }
+        self.arm_for_meter();
         Ok(())
     }
 
     /// A client that does not read its answers, or has all it may have on the way to the disk, is not read either.
     fn has_room(&self) -> bool {
         self.inbound.has_room(&self.shared.config)
+            && self.access.meter.is_open()
             && self.socket.write.len() < self.room.write_bytes_max
     }
 
@@ -131,6 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let had_room = self.has_room();
         let proven = self.answer_proven(cx)?;
+        self.access.poll(cx, &mut self.socket.write)?;
         self.poll_mail_and_drain(cx)?;
         let mut moved = proven || (!had_room && self.has_room());
         if self.has_room() {
@@ -145,19 +152,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut any = false;
         while let Poll::Ready(proven) = self.inbound.poll_proven(cx) {
             let (group, proof) = proven.map_err(End::Storage)?;
+            self.hand_out(group, proof);
+            any = true;
+        }
+        while let Poll::Ready(kept) = self.inbound.poll_kept(cx) {
+            let (group, proof) = kept.map_err(End::Storage)?;
             self.answer_group(&group, &proof);
             any = true;
         }
         Ok(any)
     }
 
+    /// Gives what is on disk to subscribers, and answers for it, unless somebody who is kept on disk has to get it: then
+    /// the answer waits for that too.
+    fn hand_out(&mut self, mut group: Group, proof: Proof) {
+        for Echo { message, retain, id } in std::mem::take(&mut group.echoes) {
+            let origin = Origin::Client(&self.session, id);
+            group.wait_for(self.shared.broker.hand_out(&message, retain, origin));
+        }
+        let kept = group.kept().zip(self.shared.broker.log.as_ref());
+        if kept.is_none() && self.inbound.is_first() {
+            return self.answer_group(&group, &proof);
+        }
+        let kept = kept.map(|(position, log)| log.reach(position));
+        self.inbound.keep(group, proof, kept);
+    }
+
     fn answer_group(&mut self, group: &Group, proof: &Proof) {
         for ack in &group.acks {
             answer(&mut self.socket.write, self.room.version, ack, self.why, proof);
         }
-        for (message, retain) in &group.echoes {
-            self.shared.broker.hand_out(message, *retain, Some(&self.session));
-        }
+        self.socket.write.extend_from_slice(&group.said);
+        self.inbound.answered(group);
     }
 
     /// Fetches what waits for the client and writes, until nothing waits or the client takes no more.
@@ -210,8 +236,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             counters::dropped("write_stalled");
             return Err(End::Stalled);
         }
+        if self.access.meter.is_mad(now) {
+            return Err(End::OverRate);
+        }
+        self.access.meter.refill(now);
         self.arm_timer();
         Ok(true)
+    }
+
+    /// A client above its rate is looked at again when its budget is back.
+    fn arm_for_meter(&mut self) {
+        if let Some(until) = self.access.meter.closed_until(self.heard_at)
+            && until < self.timer.deadline()
+        {
+            self.timer.as_mut().reset(until);
+        }
     }
 
     /// Sets the timer to the next deadline. Reading does not move it; it looks again when it rings.
@@ -252,9 +291,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if self.inbound.is_idle() {
                 return;
             }
-            match poll_fn(|cx| self.inbound.poll_proven(cx)).await {
-                Ok((group, proof)) => self.answer_group(&group, &proof),
-                Err(_) => return,
+            let moved = poll_fn(|cx| match self.answer_proven(cx) {
+                Ok(false) => Poll::Pending,
+                moved => Poll::Ready(moved),
+            });
+            if moved.await.is_err() {
+                return;
             }
         }
     }

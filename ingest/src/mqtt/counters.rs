@@ -50,3 +50,13 @@ pub(super) fn dropped(reason: &'static str) {
 pub(super) fn closed(reason: &'static str) {
     counter!("saltline_mqtt_closed_total", "reason" => reason).increment(1);
 }
+
+/// A client publishes above its rate and is read more slowly from here on.
+pub(super) fn slowed() {
+    counter!("saltline_mqtt_slowed_total").increment(1);
+}
+
+/// Somebody proved again who they are, or failed to.
+pub(super) fn authenticated(outcome: &'static str) {
+    counter!("saltline_mqtt_reauthentications_total", "outcome" => outcome).increment(1);
+}

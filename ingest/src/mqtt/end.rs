@@ -25,6 +25,10 @@ pub(super) enum End {
     Silent,
     /// The client took not a byte for too long.
     Stalled,
+    /// The client published above its rate for too long.
+    OverRate,
+    /// The client did not prove again who it is.
+    NotProved,
     /// We end it.
     Kicked(Kick),
     /// The disk failed: nothing more is acknowledged.
@@ -42,6 +46,8 @@ impl End {
             Self::Bad(bad) => bad.as_str(),
             Self::Silent => "keep_alive",
             Self::Stalled => "write_stalled",
+            Self::OverRate => "over_rate",
+            Self::NotProved => "not_proved",
             Self::Kicked(kick) => kick.as_str(),
             Self::Storage(_) => "storage_failed",
         }
@@ -54,6 +60,8 @@ impl End {
             Self::Stalled => None,
             Self::Bad(bad) => Some(bad.code()),
             Self::Silent => Some(Code::KeepAliveTimeout),
+            Self::OverRate => Some(Code::QuotaExceeded),
+            Self::NotProved => Some(Code::NotAuthorized),
             Self::Kicked(kick) => Some(kick.code()),
             Self::Storage(_) => Some(Code::ImplementationSpecificError),
         }
@@ -65,6 +73,14 @@ impl End {
             Self::Bad(bad) => bad.to_string(),
             Self::Silent => "silent for one and a half times the keep-alive".to_owned(),
             Self::Kicked(Kick::TakenOver) => "the same client id connected again".to_owned(),
+            Self::OverRate => {
+                "above the rate of publishes for too long; send more slowly".to_owned()
+            }
+            Self::NotProved => "the proof of the new key is wrong".to_owned(),
+            Self::Kicked(Kick::Revoked) => "what let this client in was revoked".to_owned(),
+            Self::Kicked(Kick::Overflowed) => {
+                "more messages waited than may; the session begins anew".to_owned()
+            }
             Self::Kicked(Kick::ShuttingDown) => "the server stops; connect again".to_owned(),
             Self::Storage(_) => "the server cannot write to its disk".to_owned(),
             Self::Broken(error) => error.to_string(),

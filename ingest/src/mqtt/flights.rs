@@ -4,6 +4,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use journal::Position;
+
+use super::keep::LetterNo;
 use super::message::Letter;
 use super::share::Share;
 
@@ -25,6 +28,10 @@ pub(super) struct Flight {
     pub(super) stage: Stage,
     /// It went out before, perhaps on another connection: this time it is marked as sent again.
     pub(super) again: bool,
+    /// Its letter's number in the log.
+    pub(super) no: Option<LetterNo>,
+    /// It waits for this position of the log to be on disk; 0 where it waits for nothing.
+    pub(super) gate: Position,
 }
 
 /// What the client has to say next.
@@ -61,16 +68,45 @@ impl Flights {
         self.sent = 0;
     }
 
+    /// How many of them this connection has been sent.
+    pub(super) const fn sent(&self) -> usize {
+        self.sent
+    }
+
     /// Has this connection been sent all of them?
     pub(super) fn all_sent(&self) -> bool {
         self.sent == self.all.len()
     }
 
     /// Gives a letter an id; it is the next to send once all before it are sent.
-    pub(super) fn take_off(&mut self, letter: Letter) {
+    pub(super) fn take_off(&mut self, letter: Letter) -> u16 {
         let id = self.free_id();
         self.bytes += letter.message.bytes();
-        self.all.push_back(Flight { id, stage: Stage::Sent(letter), again: false });
+        let no = letter.no;
+        self.all.push_back(Flight { id, stage: Stage::Sent(letter), again: false, no, gate: 0 });
+        id
+    }
+
+    /// The last `count` of them go out when this position of the log is on disk, as far as they have QoS 2.
+    pub(super) fn hold_back(&mut self, count: usize, gate: Position) {
+        for flight in self.all.iter_mut().rev().take(count) {
+            if matches!(&flight.stage, Stage::Sent(letter) if letter.qos == 2) {
+                flight.gate = gate;
+            }
+        }
+    }
+
+    /// One that was on its way when the log ended.
+    pub(super) fn restore(&mut self, id: u16, no: LetterNo, stage: Stage) {
+        let flight = Flight { id, stage, again: true, no: Some(no), gate: 0 };
+        self.bytes += flight.bytes();
+        self.all.push_back(flight);
+    }
+
+    /// The one with this id.
+    pub(super) fn with_id(&mut self, id: u16) -> Option<&mut Flight> {
+        let at = self.find(id)?;
+        self.all.get_mut(at)
     }
 
     /// The first that this connection has not been sent.
@@ -87,8 +123,8 @@ impl Flights {
     }
 
     /// It will never be written: its letter is too large for the client, or not for its eyes any more.
-    pub(super) fn drop_next(&mut self) {
-        self.remove(self.sent);
+    pub(super) fn drop_next(&mut self) -> Option<Flight> {
+        self.remove(self.sent)
     }
 
     /// PUBACK.
@@ -207,7 +243,7 @@ mod tests {
         let published =
             Published { topic, payload, properties, expiry_s: None, qos, retain: false };
         let message = Arc::new(Message::new(published));
-        Letter { message, qos, retain: false, ids: Vec::new(), share: None }
+        Letter { message, qos, retain: false, ids: Vec::new(), share: None, no: None }
     }
 
     fn sent(qos: &[u8]) -> Flights {

@@ -2,6 +2,7 @@
 //! while it runs the next is gathered. Acknowledgements leave in the order of arrival, and only with a [`Proof`].
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use crate::intake::{Batch, Intake, Proof};
 use bytes::BytesMut;
 use domain::{Reason, Refusal};
-use journal::JournalError;
+use journal::{Durable, JournalError, Position};
 
 use super::Config;
 use super::message::Message;
@@ -29,6 +30,17 @@ pub(super) struct Ack {
     pub(super) kind: Answering,
     pub(super) id: u16,
     pub(super) verdict: Verdict,
+    /// Others have heard the message already: an answer that is lost must not make them hear it again.
+    pub(super) heard: bool,
+}
+
+/// A reading on its way to subscribers.
+#[derive(Debug)]
+pub(super) struct Echo {
+    pub(super) message: Arc<Message>,
+    pub(super) retain: bool,
+    /// Its packet id, where it has QoS 2.
+    pub(super) id: Option<u16>,
 }
 
 /// What an answer says.
@@ -55,8 +67,12 @@ pub(super) enum Fate {
 pub(super) struct Group {
     pub(super) batch: Batch,
     pub(super) acks: Vec<Ack>,
-    /// Readings that subscribers get once they are on disk, and whether they are retained.
-    pub(super) echoes: Vec<(Arc<Message>, bool)>,
+    /// Readings that subscribers get once they are on disk.
+    pub(super) echoes: Vec<Echo>,
+    /// Answers of another shape, as bytes.
+    pub(super) said: BytesMut,
+    /// The position of the session log that the answers wait for, where they wait for one.
+    kept: Option<Position>,
     publishes: usize,
     bytes: usize,
     puback_count: usize,
@@ -67,11 +83,20 @@ struct Committing {
     group: Group,
 }
 
+/// A group whose readings are on disk, and what it brought to others perhaps not.
+struct Keeping {
+    kept: Option<Pin<Box<dyn Future<Output = Result<Durable, JournalError>> + Send>>>,
+    group: Group,
+    proof: Proof,
+}
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Inbound {
     pub(super) gathering: Group,
     committing: VecDeque<Committing>,
+    /// Groups that wait for the session log, or behind one that does.
+    keeping: VecDeque<Keeping>,
     /// Publishes and their bytes in all groups.
     publishes: usize,
     bytes: usize,
@@ -80,6 +105,16 @@ pub(super) struct Inbound {
 impl Group {
     fn is_empty(&self) -> bool {
         self.publishes == 0
+    }
+
+    /// Its answers wait for this position too.
+    pub(super) fn wait_for(&mut self, position: Option<Position>) {
+        self.kept = self.kept.max(position);
+    }
+
+    /// What its answers wait for.
+    pub(super) const fn kept(&self) -> Option<Position> {
+        self.kept
     }
 }
 
@@ -101,7 +136,8 @@ impl Inbound {
     /// Messages with QoS 1 that the client waits to hear of.
     pub(super) fn unacknowledged(&self) -> usize {
         let committing: usize = self.committing.iter().map(|it| it.group.puback_count).sum();
-        committing + self.gathering.puback_count
+        let keeping: usize = self.keeping.iter().map(|it| it.group.puback_count).sum();
+        committing + keeping + self.gathering.puback_count
     }
 
     /// Adds an answer to the gathering group.
@@ -115,8 +151,7 @@ impl Inbound {
     pub(super) fn unsettled(&self) -> impl Iterator<Item = u16> {
         let groups = self.committing.iter().map(|it| &it.group).chain([&self.gathering]);
         let acks = groups.flat_map(|group| &group.acks);
-        let first =
-            |ack: &&Ack| ack.kind == Answering::Rec && !matches!(ack.verdict, Verdict::Again);
+        let first = |ack: &&Ack| ack.kind == Answering::Rec && !ack.heard;
         acks.filter(first).map(|ack| ack.id)
     }
 
@@ -132,7 +167,44 @@ impl Inbound {
 
     /// Is nothing under way?
     pub(super) fn is_idle(&self) -> bool {
-        self.committing.is_empty()
+        self.committing.is_empty() && self.keeping.is_empty()
+    }
+
+    /// May a group be answered at once, because no other waits before it?
+    pub(super) fn is_first(&self) -> bool {
+        self.keeping.is_empty()
+    }
+
+    /// Has a group wait until the session log has it too, and those before it are answered.
+    pub(super) fn keep(
+        &mut self,
+        group: Group,
+        proof: Proof,
+        kept: Option<impl Future<Output = Result<Durable, JournalError>> + Send + 'static>,
+    ) {
+        let kept = kept.map(|kept| Box::pin(kept) as Pin<Box<_>>);
+        self.keeping.push_back(Keeping { kept, group, proof });
+    }
+
+    /// The next group that the session log has; never ready when there is none.
+    pub(super) fn poll_kept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(Group, Proof), JournalError>> {
+        let Some(front) = self.keeping.front_mut() else { return Poll::Pending };
+        if let Some(kept) = &mut front.kept {
+            ready!(kept.as_mut().poll(cx))?;
+        }
+        let Some(Keeping { group, proof, .. }) = self.keeping.pop_front() else {
+            return Poll::Pending;
+        };
+        Poll::Ready(Ok((group, proof)))
+    }
+
+    /// A group is answered: others have room.
+    pub(super) fn answered(&mut self, group: &Group) {
+        self.publishes -= group.publishes;
+        self.bytes -= group.bytes;
     }
 
     /// The oldest commit's group and proof; never ready when there is none.
@@ -145,8 +217,6 @@ impl Inbound {
         let Some(Committing { group, .. }) = self.committing.pop_front() else {
             return Poll::Pending;
         };
-        self.publishes -= group.publishes;
-        self.bytes -= group.bytes;
         Poll::Ready(proof.map(|proof| (group, proof)))
     }
 }

@@ -1,38 +1,42 @@
 //! From an accepted stream to a connection that is logged in, or to a refusal that is told, counted and logged.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::access::{Access, Proving};
 use super::aliases;
-use super::attachment::Attachment;
+use super::attachment::{Attachment, Kick};
 use super::broker::{Attached, NoSession};
+use super::claim::{self, Claimant};
 use super::connection::{Connection, timer};
 use super::counters;
 use super::door::Shared;
-use super::gatekeeper::{Denied, Entry};
+use super::gatekeeper::{Admission, Credential};
 use super::inbound::{Inbound, Why};
+use super::meter::Meter;
 use super::peer::{Destination, Peer};
+use super::recognise::{Caller, Known, recognise};
+use super::scram;
 use super::session::Room;
 use super::socket::Socket;
 use super::wire::{self, BadHello, Hello, Refused, Version, Welcome, hello, peek};
 
 /// Why somebody was turned away.
 #[derive(Debug)]
-struct TurnedAway {
+pub(super) struct TurnedAway {
     /// From a closed list: the counter's label.
-    outcome: &'static str,
+    pub(super) outcome: &'static str,
     /// What is said, where something can be said.
-    answer: Option<(Version, Refused, &'static str)>,
+    pub(super) answer: Option<(Version, Refused, &'static str)>,
 }
 
 impl TurnedAway {
     /// Without a word: what came was not an MQTT client's greeting.
-    const fn silently(outcome: &'static str) -> Self {
+    pub(super) const fn silently(outcome: &'static str) -> Self {
         Self { outcome, answer: None }
     }
 }
@@ -40,30 +44,44 @@ impl TurnedAway {
 /// Serves one stream from its first byte to its last.
 pub(super) async fn serve<S>(
     stream: S,
-    address: SocketAddr,
+    caller: Caller,
     shared: Arc<Shared>,
     stop: &CancellationToken,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut socket = Socket::new(stream, shared.broker.counters.clone());
+    // From the socket to the welcome; the time that a wrong key waits for its answer is not the client's.
+    let deadline = shared.config.connect_deadline + shared.config.denied_delay;
     let login = tokio::select! {
         // Those that are logged in are sent away by the broker; here is nothing to finish.
         () = stop.cancelled() => Err(TurnedAway::silently("shutting_down")),
-        login = log_in(&mut socket, address, &shared) => login,
+        () = caller.place.give_way.cancelled() => Err(TurnedAway::silently("gave_way")),
+        login = timeout(deadline, log_in(&mut socket, &caller, &shared)) => {
+            login.unwrap_or(Err(TurnedAway::silently("timeout")))
+        }
     };
     match login {
-        Ok(login) => {
+        Ok(Welcomed::Client(login)) => {
             counters::connected("welcome");
+            caller.place.settle();
+            let (credential, reviews) = (login.credential.clone(), login.reviews);
+            let attachment = Arc::clone(&login.attachment);
+            look_again(&attachment, credential, reviews, &caller, &shared).await;
             login.into_connection(socket, shared).run().await;
         }
-        Err(turned_away) => turn_away(socket, address, &shared, &turned_away).await,
+        Ok(Welcomed::Claimant(claimant)) => {
+            counters::connected("claimant");
+            caller.place.settle();
+            claim::serve(socket, claimant, &shared).await;
+        }
+        Err(turned_away) => turn_away(socket, &caller, &shared, &turned_away).await,
     }
 }
 
 async fn turn_away<S>(
     mut socket: Socket<S>,
-    address: SocketAddr,
+    caller: &Caller,
     shared: &Shared,
     turned_away: &TurnedAway,
 ) where
@@ -71,7 +89,7 @@ async fn turn_away<S>(
 {
     let TurnedAway { outcome, answer } = turned_away;
     counters::connected(outcome);
-    tracing::warn!(%address, outcome, "turned away");
+    tracing::warn!(address = %caller.address, outcome, "turned away");
     if let Some((version, refused, why)) = answer {
         wire::connack(&mut socket.write, *version, Err((*refused, why)));
         socket.close_on_talker(shared.config.end_deadline).await;
@@ -79,7 +97,17 @@ async fn turn_away<S>(
 }
 
 /// Somebody who was let in, before the welcome is said.
+enum Welcomed {
+    Client(Box<Login>),
+    Claimant(Claimant),
+}
+
+/// A client and all that it gets.
 struct Login {
+    access: Access,
+    credential: Credential,
+    /// How many reviews had begun when it was recognised.
+    reviews: u64,
     hello: Hello,
     peer: Arc<Peer>,
     attached: Attached,
@@ -91,21 +119,25 @@ struct Login {
 /// The recipe: read, recognise, check what is asked for, give a session.
 async fn log_in<S>(
     socket: &mut Socket<S>,
-    address: SocketAddr,
+    caller: &Caller,
     shared: &Shared,
-) -> Result<Login, TurnedAway>
+) -> Result<Welcomed, TurnedAway>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let reading = timeout(shared.config.connect_deadline, read_hello(socket, shared));
-    let mut hello = reading.await.map_err(|_| TurnedAway::silently("timeout"))??;
+    let mut hello = read_hello(socket, shared).await?;
     let refuse =
         |outcome, refused, why| TurnedAway { outcome, answer: Some((hello.version, refused, why)) };
-    if hello.auth_method.is_some() {
-        let why = "no authentication method is offered; use user name and password";
-        return Err(refuse("bad_auth_method", Refused::AuthMethod, why));
-    }
-    let entry = recognise(&hello, address, shared).await?;
+    let reviews = shared.live.reviews();
+    let (admission, last_words) = match recognise(socket, &hello, caller, shared).await? {
+        Known::Client { admission, last_words } => (admission, last_words),
+        Known::Claimant { station, code } => {
+            let welcome = claimants_welcome(&hello, &station, shared);
+            let version = hello.version;
+            return Ok(Welcomed::Claimant(Claimant { station, code, version, welcome }));
+        }
+    };
+    let Admission { entry, credential } = admission;
     let peer = Arc::new(Peer::new(entry));
     let assigned = client_id(&hello, &peer).map_err(|why| {
         tracing::warn!(name = peer.name(), client_id = hello.client_id, "client id refused");
@@ -124,7 +156,7 @@ where
         .broker
         .attach(&key, hello.clean_start, expiry_s, &attachment)
         .map_err(|no| no_session(no, hello.version))?;
-    let keep_alive_s = keep_alive_s(&hello, shared.config.keep_alive_s_max);
+    let keep_alive_s = keep_alive_s(&hello, shared);
     let welcome = Welcome {
         session_present: attached.present && !hello.is_3_1,
         session_expiry_s: (expiry_s != hello.session_expiry_s).then_some(expiry_s),
@@ -134,10 +166,42 @@ where
         response_topic: hello.wants_response_topic.then(|| peer.response_topic()).flatten(),
         assigned_client_id: assigned,
         server_keep_alive_s: (keep_alive_s != hello.keep_alive_s).then_some(keep_alive_s),
+        auth: last_words.map(|words| (scram::METHOD, words)),
     };
     let silence = Duration::from_secs(u64::from(keep_alive_s)) * 3 / 2;
     let silence_max = (keep_alive_s != 0).then_some(silence);
-    Ok(Login { hello, peer, attached, attachment, welcome, silence_max })
+    let certificate = matches!(credential, Credential::Certificate { .. })
+        .then(|| caller.certificate.clone())
+        .flatten();
+    let access = Access {
+        presence: shared.live.enter(credential.clone(), certificate, &attachment),
+        meter: Meter::new(shared.config.rate, &key, &shared.debts, Instant::now()),
+        method: welcome.auth.as_ref().map(|(method, _)| *method),
+        proving: Proving::Not,
+    };
+    let login = Login {
+        access,
+        credential,
+        reviews,
+        hello,
+        peer,
+        attached,
+        attachment,
+        welcome,
+        silence_max,
+    };
+    Ok(Welcomed::Client(Box::new(login)))
+}
+
+/// What a claimant is told: no session, and no more than it needs.
+fn claimants_welcome(hello: &Hello, station: &str, shared: &Shared) -> Welcome {
+    Welcome {
+        session_expiry_s: (hello.session_expiry_s != 0).then_some(0),
+        receive_max: 1,
+        packet_bytes_max: shared.config.packet_bytes_max,
+        assigned_client_id: hello.client_id.is_empty().then(|| station.to_owned()),
+        ..Welcome::default()
+    }
 }
 
 async fn read_hello<S>(socket: &mut Socket<S>, shared: &Shared) -> Result<Hello, TurnedAway>
@@ -185,34 +249,6 @@ fn not_a_hello(bad: BadHello) -> TurnedAway {
     }
 }
 
-/// Asks the gatekeeper. A wrong key and an unknown name get the same answer after the same time.
-async fn recognise(
-    hello: &Hello,
-    address: SocketAddr,
-    shared: &Shared,
-) -> Result<Entry, TurnedAway> {
-    let nameless = hello.user.is_empty() && hello.password.is_empty();
-    if nameless && address.ip().is_loopback() && !shared.config.anonymous.is_empty() {
-        let grants = shared.config.anonymous.clone();
-        return Ok(Entry::Guest { name: "anonymous".to_owned(), grants });
-    }
-    let denied = if nameless {
-        Denied::WrongKey
-    } else {
-        match shared.gatekeeper.login(&hello.user, &hello.password).await {
-            Ok(entry) => return Ok(entry),
-            Err(denied) => denied,
-        }
-    };
-    tracing::warn!(%address, user = hello.user, ?denied, "login refused");
-    sleep(shared.config.denied_delay).await;
-    let (outcome, refused, why) = match denied {
-        Denied::WrongKey => ("denied", Refused::Login, "user name or password is wrong"),
-        Denied::Unavailable => ("unavailable", Refused::Unavailable, "try again later"),
-    };
-    Err(TurnedAway { outcome, answer: Some((hello.version, refused, why)) })
-}
-
 /// The id to assign where the client left it to us; an error where it may not have the one it chose.
 fn client_id(hello: &Hello, peer: &Peer) -> Result<Option<String>, &'static str> {
     let empty = hello.client_id.is_empty();
@@ -241,11 +277,13 @@ fn session_expiry_s(hello: &Hello, max: Duration) -> u32 {
     hello.session_expiry_s.min(u32::try_from(max.as_secs()).unwrap_or(u32::MAX))
 }
 
-/// The client's keep-alive, or ours where it is above our limit and the client can be told (MQTT 5).
-fn keep_alive_s(hello: &Hello, max: Option<u16>) -> u16 {
+/// The client's keep-alive, or ours where it is above our limit and the client can be told (MQTT 5). None at all is
+/// replaced where the configuration says so.
+fn keep_alive_s(hello: &Hello, shared: &Shared) -> u16 {
     let asked = hello.keep_alive_s;
-    match max {
-        Some(max) if hello.version == Version::V5 && (asked == 0 || max < asked) => max,
+    match shared.config.keep_alive_s_max {
+        Some(max) if asked == 0 && !shared.config.keep_alive_none => max,
+        Some(max) if hello.version == Version::V5 && max < asked => max,
         _ => asked,
     }
 }
@@ -254,16 +292,46 @@ fn no_session(no: NoSession, version: Version) -> TurnedAway {
     let (outcome, refused) = match no {
         NoSession::ShuttingDown => ("shutting_down", Refused::Unavailable),
         NoSession::TooMany => ("too_many_sessions", Refused::Busy),
+        NoSession::StorageBusy => ("storage_busy", Refused::Unavailable),
     };
     TurnedAway { outcome, answer: Some((version, refused, "try again later")) }
 }
 
+/// What let it in may have been revoked between the question and now: then the review did not see it here.
+async fn look_again(
+    attachment: &Attachment,
+    credential: Credential,
+    reviews: u64,
+    caller: &Caller,
+    shared: &Shared,
+) {
+    if let (Credential::Certificate { .. }, Some(shown), Some(certificates)) =
+        (&credential, &caller.certificate, &caller.certificates)
+        && !certificates.is_good(shown)
+    {
+        return attachment.kick(Kick::Revoked);
+    }
+    if shared.live.reviews() == reviews {
+        return;
+    }
+    match shared.gatekeeper.review(vec![credential]).await {
+        Ok(review) if review.gone.is_empty() => (),
+        // A book that cannot be read now will be reviewed again when it can.
+        Err(_) => (),
+        Ok(_) => attachment.kick(Kick::Revoked),
+    }
+}
+
 impl Login {
-    fn into_connection<S>(self, mut socket: Socket<S>, shared: Arc<Shared>) -> Connection<S>
+    fn into_connection<S>(
+        self: Box<Self>,
+        mut socket: Socket<S>,
+        shared: Arc<Shared>,
+    ) -> Connection<S>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Self { hello, peer, attached, attachment, welcome, silence_max } = self;
+        let Self { access, hello, peer, attached, attachment, welcome, silence_max, .. } = *self;
         wire::connack(&mut socket.write, hello.version, Ok(&welcome));
         tracing::info!(name = peer.name(), version = ?hello.version, "connected");
         let room = Room {
@@ -279,6 +347,7 @@ impl Login {
             socket,
             shared,
             peer,
+            access,
             session: attached.session,
             attachment,
             older: attached.older,

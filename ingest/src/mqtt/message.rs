@@ -1,10 +1,13 @@
 //! A message between one who published it and those who get it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use domain::Timestamp;
 
+use super::keep::{Addressed, Body, LetterNo, SessionNo, Terms};
 use super::share::Share;
 
 /// A message on its way through the broker, still in its publisher's bytes.
@@ -21,7 +24,7 @@ pub(super) struct Published<'a> {
 
 /// A message, shared by everybody who gets it. It owns its bytes: a slice of a read buffer would keep all of the
 /// buffer alive for as long as the message waits.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Message {
     pub(super) topic: Box<str>,
     pub(super) payload: Bytes,
@@ -31,6 +34,8 @@ pub(super) struct Message {
     pub(super) expires_at: Option<Instant>,
     /// The QoS it was published with.
     pub(super) qos: u8,
+    /// Its publish is in the session log, so what happens to its letters may be written after it.
+    in_log: AtomicBool,
 }
 
 impl Message {
@@ -44,7 +49,54 @@ impl Message {
             properties: Bytes::copy_from_slice(properties),
             expires_at: lifetime.map(|lifetime| Instant::now() + lifetime),
             qos,
+            in_log: AtomicBool::new(false),
         }
+    }
+
+    /// The same bytes as a message of its own, which is not in the log yet.
+    pub(super) fn copy(&self) -> Self {
+        Self {
+            topic: self.topic.clone(),
+            payload: self.payload.clone(),
+            properties: self.properties.clone(),
+            expires_at: self.expires_at,
+            qos: self.qos,
+            in_log: AtomicBool::new(false),
+        }
+    }
+
+    /// As the log has it. An instant of the machine's is one of the wall clock's there: both are told now.
+    pub(super) fn body(&self, now: Timestamp, instant: Instant) -> Body {
+        let left = self.expires_at.map(|at| at.saturating_duration_since(instant));
+        Body {
+            topic: self.topic.clone(),
+            payload: self.payload.clone(),
+            properties: self.properties.clone(),
+            qos: self.qos,
+            expires_at: left.map(|left| now + left),
+        }
+    }
+
+    /// From what the log had.
+    pub(super) fn from_log(body: &Body, now: Timestamp, instant: Instant) -> Self {
+        Self {
+            topic: body.topic.clone(),
+            payload: body.payload.clone(),
+            properties: body.properties.clone(),
+            expires_at: body.expires_at.map(|at| instant + at.since(now)),
+            qos: body.qos,
+            in_log: AtomicBool::new(true),
+        }
+    }
+
+    /// Its publish has its place in the log.
+    pub(super) fn enter_log(&self) {
+        self.in_log.store(true, Ordering::Release);
+    }
+
+    /// Has its publish a place in the log?
+    pub(super) fn is_in_log(&self) -> bool {
+        self.in_log.load(Ordering::Acquire)
     }
 
     /// What it costs to keep: its parts and about 100 bytes of bookkeeping.
@@ -77,6 +129,21 @@ pub(super) struct Letter {
     pub(super) ids: Vec<u32>,
     /// The shared subscription that brought it: if this subscriber leaves, another one gets it.
     pub(super) share: Option<Arc<Share>>,
+    /// Its number in the log, where its session is kept on disk.
+    pub(super) no: Option<LetterNo>,
+}
+
+impl Letter {
+    /// May its session speak of it? Not before the publish that brought it has its place in the log.
+    pub(super) fn is_ready(&self) -> bool {
+        self.no.is_none() || self.message.is_in_log()
+    }
+
+    /// As the log has it.
+    pub(super) fn addressed(&self, session: SessionNo, letter: LetterNo) -> Addressed {
+        let Self { qos, retain, ref ids, .. } = *self;
+        Addressed { session, letter, terms: Terms { qos, retain, identifiers: ids.clone() } }
+    }
 }
 
 #[cfg(test)]

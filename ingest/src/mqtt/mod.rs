@@ -6,11 +6,20 @@
 
 mod config; // where it listens and where each limit lies
 mod gatekeeper; // who may come in
+mod book; // as the registry knows it
 mod door; // listeners, places, closing in order
 mod places; // how many, in all and from one address
 mod tls; // certificates
+mod der; // the name in one
+mod websocket; // a WebSocket as a stream
+mod recognise; // who is calling
+mod scram; // a key that is proved and not sent
 mod login; // from a stream to somebody who is logged in
+mod claim; // from a claim code to a key
 mod peer; // what they may touch
+mod live; // who is here, and by what
+mod meter; // how much one may publish
+mod access; // what a connection carries of all that
 mod connection; // the loop of one client
 mod requests; // what each packet does
 mod told; // publishes in somebody else's words
@@ -18,6 +27,8 @@ mod inbound; // between a publish and its acknowledgement
 mod end; // why a connection ends
 mod socket; // a stream and its two buffers
 mod broker; // what all connections share
+mod posting; // the part of a publish that is kept on disk
+mod restore; // what the log remembers, put back
 mod routes; // who gets what
 mod share; // one of a group
 mod session; // what is remembered of a client
@@ -26,13 +37,17 @@ mod aliases; // numbers for topics
 mod attachment; // the string between a session and its connection
 mod message; // what is passed on
 mod retained; // what is kept for those who come later
+mod keep; // what is remembered of clients, on disk
 mod tree; // who subscribed to what
 mod topic; // names and filters
 mod counters; // what is counted
 mod wire; // bytes and packets
 
-pub use config::{Config, TlsConfig};
-pub use door::{Addresses, Door, DoorError, Keep, Publisher, Reloader};
-pub use gatekeeper::{BadFilter, Denied, Entry, Gatekeeper, Grant, Verb};
+pub use config::{Config, QueuePolicy, Rate, TlsConfig};
+pub use door::{Addresses, Attacher, Door, DoorError, Keep, NoRoom, Publisher, Reloader, Reviewer};
+pub use gatekeeper::{Admission, BadGrant, Credential, Denied, Entry, Gatekeeper, Grant};
+pub use gatekeeper::{Provable, Review, Verb};
+pub use keep::{SessionLog, SessionLogError};
 pub use tls::TlsError;
 pub(crate) use topic::{covers, is_filter};
+pub use websocket::websocket_accept;

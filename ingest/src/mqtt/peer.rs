@@ -3,7 +3,7 @@
 use crate::formats::{Format, THINGSBOARD_TOPIC};
 use crate::intake::Pass;
 
-use super::gatekeeper::{Entry, Grant};
+use super::gatekeeper::{Entry, Grant, Verb, may};
 
 /// Someone who is logged in, with their rights.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Peer {
             Self::Guest { .. } if super::topic::covers("stations/+/readings", topic) => {
                 Destination::Foreign
             }
-            Self::Guest { grants, .. } if grants.iter().any(|grant| grant.writes(topic)) => {
+            Self::Guest { grants, .. } if may(grants, Verb::Write, topic) => {
                 told_by_gateway(grants, topic).map_or(Destination::Subscribers, Destination::Told)
             }
             Self::Guest { .. } => Destination::Foreign,
@@ -88,7 +88,7 @@ impl Peer {
                 // `stations/x/#` also matches `stations/x` itself, on which nobody may publish.
                 filter.starts_with(prefix.as_str())
             }
-            Self::Guest { grants, .. } => grants.iter().any(|grant| grant.reads(filter)),
+            Self::Guest { grants, .. } => may(grants, Verb::Read, filter),
         }
     }
 
@@ -120,8 +120,7 @@ impl Peer {
 fn told_by_gateway(grants: &[Grant], topic: &str) -> Option<Format> {
     let format = Format::of_topic(topic);
     let spoken = matches!(format, Format::ChirpStack | Format::Sparkplug);
-    let named = |grant: &Grant| grant.writes(topic) && grant.names_first_level();
-    (spoken && grants.iter().any(named)).then_some(format)
+    (spoken && grants.iter().any(|grant| grant.names(topic))).then_some(format)
 }
 
 #[cfg(test)]

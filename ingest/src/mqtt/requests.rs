@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use domain::{Reason, Refusal};
+use journal::Position;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::intake::Answer;
@@ -11,9 +13,11 @@ use super::connection::Connection;
 use super::counters;
 use super::end::End;
 use super::flights::Said;
-use super::inbound::{Ack, Fate, Verdict};
+use super::inbound::{Ack, Echo, Fate, Verdict};
+use super::keep::Line;
 use super::message::{Message, Published};
 use super::peer::Destination;
+use super::posting::Origin;
 use super::routes::Subscribed;
 use super::session::Arrival;
 use super::share::parts;
@@ -36,9 +40,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Err(self.goodbye(keep_will, session_expiry_s));
             }
             Packet::Auth(auth) => {
-                tracing::debug!(name = self.peer.name(), code = auth.code, method = ?auth.method,
-                    bytes = auth.data.len(), "AUTH without a method in CONNECT");
-                return Err(Bad::Protocol("AUTH was not agreed on").into());
+                let (peer, shared) = (&self.peer, &self.shared);
+                self.access.hear(&auth, peer, shared, &mut self.socket.write)?;
             }
         }
         Ok(())
@@ -54,6 +57,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn publish_on(&mut self, publish: &Publish<'_>) -> Result<(), End> {
         self.shared.broker.counters.publishes[usize::from(publish.qos)].increment(1);
         if publish.qos == 2 && self.session.arrived(publish.id) == Arrival::Repeated {
+            // The answer waits for what the first one wrote, perhaps over another connection.
+            let position = self.session.line().map(Line::until_now);
+            self.inbound.gathering.wait_for(position);
             self.say(Answering::Rec, publish.id, Verdict::Again);
             return Ok(());
         }
@@ -63,10 +69,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let held = self.inbound.unacknowledged() + self.session.unreleased() + arrived;
             if usize::from(self.shared.config.in_flight_max) < held {
                 // It was not taken, so its id stands for nothing.
-                self.session.released(publish.id);
+                self.session.unheard(publish.id);
                 return Err(Bad::ReceiveMaximum.into());
             }
         }
+        let mut heard = false;
         let verdict = match self.peer.destination(publish.topic) {
             Destination::Readings => self.take(publish),
             Destination::Told(format) => self.take_told(format, publish),
@@ -75,7 +82,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Verdict::Refused(Fate::Wholly, self.refuse(publish, Reason::Malformed, detail))
             }
             Destination::Subscribers => {
-                self.shared.broker.publish(published(publish), Some(&self.session));
+                let origin = Origin::Client(&self.session, id_of(publish));
+                let position = self.shared.broker.publish(published(publish), origin);
+                self.inbound.gathering.wait_for(position);
+                heard = true;
                 Verdict::Good
             }
             Destination::Foreign => Verdict::Refused(Fate::Wholly, self.refuse_foreign(publish)),
@@ -87,18 +97,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 // Section 4.3.3: an error in the PUBREC is the end of it. 3.1.1 has no errors, so it goes on.
                 let refused = matches!(verdict, Verdict::Refused(Fate::Wholly, _));
                 if refused && self.room.version == Version::V5 {
-                    self.session.released(publish.id);
+                    self.session.unheard(publish.id);
                 }
-                self.answer(Answering::Rec, publish.id, verdict);
+                let (kind, id) = (Answering::Rec, publish.id);
+                self.inbound.answer(Ack { kind, id, verdict, heard });
             }
         }
         self.inbound.add(publish.payload.len());
+        self.access.meter.spend(publish.payload.len());
         Ok(())
     }
 
     /// An answer that goes out when what was gathered with it is on disk.
     fn answer(&mut self, kind: Answering, id: u16, verdict: Verdict) {
-        self.inbound.answer(Ack { kind, id, verdict });
+        self.inbound.answer(Ack { kind, id, verdict, heard: true });
     }
 
     /// The same for a packet that is no publish of its own; it takes a place like one, so that they are bounded.
@@ -117,7 +129,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn received(&mut self, answer: wire::Answer) -> Result<(), End> {
         let refused = code::UNSPECIFIED <= answer.code;
-        let said = self.session.received(answer.id, refused);
+        let (said, position) = self.session.received(answer.id, refused);
+        self.inbound.gathering.wait_for(position);
         self.mail = true;
         match said {
             Said::Wrong => return Err(Bad::Protocol("PUBREC for a message with QoS 1").into()),
@@ -129,7 +142,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn released(&mut self, answer: wire::Answer) {
-        let known = self.session.released(answer.id);
+        let (known, position) = self.session.released(answer.id);
+        self.inbound.gathering.wait_for(position);
         let verdict = if known { Verdict::Good } else { Verdict::UnknownId };
         self.say(Answering::Comp, answer.id, verdict);
     }
@@ -153,11 +167,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Answer::Stored { refused: None } => Verdict::Good,
             Answer::Stored { refused: Some(refusal) } => Verdict::Refused(Fate::Partly, refusal),
         };
-        if self.shared.broker.concerns_anybody(publish.retain) {
-            let message = Arc::new(Message::new(published(publish)));
-            self.inbound.gathering.echoes.push((message, publish.retain));
-        }
+        self.echo(publish);
         verdict
+    }
+
+    /// To subscribers, once what was gathered with it is on disk.
+    pub(super) fn echo(&mut self, publish: &Publish<'_>) {
+        let (retain, id) = (publish.retain, id_of(publish));
+        let once = Origin::Client(&self.session, id).is_once();
+        if once || self.shared.broker.concerns_anybody(retain) {
+            let message = Arc::new(Message::new(published(publish)));
+            self.inbound.gathering.echoes.push(Echo { message, retain, id });
+        }
     }
 
     fn refuse_foreign(&mut self, publish: &Publish<'_>) -> Refusal {
@@ -183,13 +204,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Err(Bad::Protocol("no local on a shared subscription").into());
         }
         // The answers go before the retained messages: those wait in the session until the next fetch.
-        let codes: Vec<u8> =
-            subscribe.filters.iter().map(|filter| self.subscribe_one(filter)).collect();
-        wire::suback(&mut self.socket.write, self.room.version, subscribe.id, &codes);
+        let mut position = None;
+        let codes: Vec<u8> = subscribe
+            .filters
+            .iter()
+            .map(|filter| self.subscribe_one(filter, &mut position))
+            .collect();
+        let (version, id) = (self.room.version, subscribe.id);
+        wire::suback(self.say_after(position), version, id, &codes);
         Ok(())
     }
 
-    fn subscribe_one(&self, filter: &Filter) -> u8 {
+    /// Where an answer is written that waits for a position of the session log, if it waits for one.
+    fn say_after(&mut self, position: Option<Position>) -> &mut BytesMut {
+        if position.is_none() {
+            return &mut self.socket.write;
+        }
+        self.inbound.gathering.wait_for(position);
+        self.inbound.add(0);
+        &mut self.inbound.gathering.said
+    }
+
+    fn subscribe_one(&self, filter: &Filter, position: &mut Option<Position>) -> u8 {
         let path = match parts(&filter.path) {
             Some(Ok((_, inner))) => inner,
             Some(Err(_)) => return self.refuse_filter(filter, code::FILTER_INVALID),
@@ -201,7 +237,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !self.peer.may_read(path) {
             return self.refuse_filter(filter, code::NOT_AUTHORIZED);
         }
-        match self.shared.broker.subscribe(&self.session, filter) {
+        let (subscribed, written) = self.shared.broker.subscribe(&self.session, filter);
+        *position = written.max(*position);
+        match subscribed {
             Subscribed::Granted(qos) => qos,
             Subscribed::TooMany => self.refuse_filter(filter, code::QUOTA_EXCEEDED),
         }
@@ -224,18 +262,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn unsubscribe(&mut self, id: u16, filters: &[String]) {
-        let unsubscribe = |path: &String| {
+        let mut position = None;
+        let mut unsubscribe = |path: &String| {
             let shared_wrongly = matches!(parts(path), Some(Err(_)));
             if shared_wrongly || !topic::is_filter(path) {
                 code::FILTER_INVALID
-            } else if self.shared.broker.unsubscribe(&self.session, path) {
-                code::SUCCESS
             } else {
-                code::NO_SUBSCRIPTION_EXISTED
+                let (existed, written) = self.shared.broker.unsubscribe(&self.session, path);
+                position = written.max(position);
+                if existed { code::SUCCESS } else { code::NO_SUBSCRIPTION_EXISTED }
             }
         };
-        let codes: Vec<u8> = filters.iter().map(unsubscribe).collect();
-        wire::unsuback(&mut self.socket.write, self.room.version, id, &codes);
+        let codes: Vec<u8> = filters.iter().map(&mut unsubscribe).collect();
+        let version = self.room.version;
+        wire::unsuback(self.say_after(position), version, id, &codes);
     }
 
     fn goodbye(&self, keep_will: bool, session_expiry_s: Option<u32>) -> End {
@@ -251,12 +291,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
+/// The packet id that must not bring its message twice.
+const fn id_of(publish: &Publish<'_>) -> Option<u16> {
+    if publish.qos == 2 { Some(publish.id) } else { None }
+}
+
 /// Section 3.3.2.3.2: a payload that is said to be text is looked at.
 fn keeps_its_word(publish: &Publish<'_>) -> bool {
     !publish.is_text || std::str::from_utf8(&publish.payload).is_ok()
 }
 
-pub(super) fn published<'a>(publish: &'a Publish<'_>) -> Published<'a> {
+fn published<'a>(publish: &'a Publish<'_>) -> Published<'a> {
     Published {
         topic: publish.topic,
         payload: &publish.payload,

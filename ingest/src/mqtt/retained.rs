@@ -1,5 +1,5 @@
-//! The last message of each topic that asked to be kept, for those who come later. In memory: the engine publishes
-//! its own again when it starts, and a station says its state when it connects.
+//! The last message of each topic that asked to be kept, for those who come later. What clients retain is in the
+//! session log too; the engine publishes its own again when it starts.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -65,18 +65,24 @@ impl Retained {
             .map(|(_, message)| message)
     }
 
-    /// Forgets what is worth nothing any more. How many?
-    pub(super) fn forget_expired(&mut self, now: Instant) -> usize {
-        let before = self.by_topic.len();
+    /// Forgets what is worth nothing any more, and returns it.
+    pub(super) fn forget_expired(&mut self, now: Instant) -> Vec<Arc<Message>> {
+        let mut gone = Vec::new();
         let bytes = &mut self.bytes;
         self.by_topic.retain(|_, message| {
             let expired = message.is_expired(now);
             if expired {
                 *bytes -= message.bytes();
+                gone.push(Arc::clone(message));
             }
             !expired
         });
-        before - self.by_topic.len()
+        gone
+    }
+
+    /// The retained message of a topic.
+    pub(super) fn get(&self, topic: &str) -> Option<&Arc<Message>> {
+        self.by_topic.get(topic)
     }
 
     /// How many there are.
@@ -116,7 +122,7 @@ mod tests {
         let later = Instant::now() + Duration::from_secs(2);
         let topics: Vec<&str> = retained.matching("#", later).map(|it| &*it.topic).collect();
         assert_eq!(topics, ["a/long"]);
-        assert_eq!((retained.forget_expired(later), retained.len()), (1, 1));
+        assert_eq!((retained.forget_expired(later).len(), retained.len()), (1, 1));
         put(&mut retained, "a/long", "").unwrap();
         assert_eq!(retained.bytes, 0);
     }

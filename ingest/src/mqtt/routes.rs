@@ -4,11 +4,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
+use journal::Position;
+
 use super::broker::Broker;
-use super::counters::dropped;
+use super::keep::Line;
 use super::message::{Letter, Message, Published};
+use super::posting::Origin;
+use super::restore::kept_options;
 use super::session::Session;
-use super::share::{Share, Subscriber, ids, parts};
+use super::share::{Kept, Share, Subscriber, ids, parts};
 use super::tree::Tree;
 use super::wire::{Filter, RetainHandling};
 
@@ -37,10 +41,12 @@ impl Broker {
     }
 
     /// Keeps the message if it asks for it, and gives it to everybody who subscribed to its topic.
-    pub(super) fn publish(&self, published: Published<'_>, from: Option<&Arc<Session>>) {
-        if self.concerns_anybody(published.retain) {
-            self.hand_out(&Arc::new(Message::new(published)), published.retain, from);
+    /// Returns the position that whoever acknowledges it has to wait for, where something of it is kept on disk.
+    pub(super) fn publish(&self, published: Published<'_>, origin: Origin<'_>) -> Option<Position> {
+        if !self.concerns_anybody(published.retain) && !origin.is_once() {
+            return None;
         }
+        self.hand_out(&Arc::new(Message::new(published)), published.retain, origin)
     }
 
     /// The same for a message that already owns its bytes.
@@ -48,85 +54,86 @@ impl Broker {
         &self,
         message: &Arc<Message>,
         retain: bool,
-        from: Option<&Arc<Session>>,
-    ) {
-        if retain {
-            self.retain(message);
-        }
-        if self.subscriptions.load(Ordering::Relaxed) == 0 {
-            return;
-        }
+        origin: Origin<'_>,
+    ) -> Option<Position> {
+        // Held to the end: a subscription that comes meanwhile finds the message among the retained ones.
         let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
-        let mut found: Vec<&Subscriber> = Vec::new();
-        tree.matching(&message.topic, &mut |route| match route {
-            Route::Shared(share) => share.deliver(message, retain),
-            Route::Own(subscriber) => {
-                let own = from.is_some_and(|from| Arc::ptr_eq(from, &subscriber.session));
-                if !(own && subscriber.options.no_local) {
-                    found.push(subscriber);
-                }
-            }
-        });
-        // One copy for each session, with the highest QoS of its filters that match, and all their identifiers.
-        let place = |subscriber: &Subscriber| Arc::as_ptr(&subscriber.session).addr();
-        found.sort_unstable_by_key(|&it| (place(it), u8::MAX - it.options.qos));
-        for filters in found.chunk_by(|&one, &other| place(one) == place(other)) {
-            filters[0].session.deliver(Letter {
-                message: Arc::clone(message),
-                qos: message.qos.min(filters[0].options.qos),
-                retain: retain && filters.iter().any(|it| it.options.keep_retain),
-                ids: filters.iter().map(|it| it.options.id).filter(|&id| id != 0).collect(),
-                share: None,
-            });
-        }
+        let kept = match self.subscriptions.load(Ordering::Relaxed) {
+            0 => Vec::new(),
+            _ => deliver(&tree, message, retain, origin.session()),
+        };
+        self.keep(message, retain, origin, kept)
     }
 
     /// Adds a subscription and delivers the retained messages it asks for; none for a shared one (section 4.8.2).
-    pub(super) fn subscribe(&self, session: &Arc<Session>, filter: &Filter) -> Subscribed {
+    /// With the position that its answer has to wait for.
+    pub(super) fn subscribe(
+        &self,
+        session: &Arc<Session>,
+        filter: &Filter,
+    ) -> (Subscribed, Option<Position>) {
         let options = filter.options;
         let granted = Subscribed::Granted(options.qos);
-        let shared = parts(&filter.path).and_then(Result::ok).map(|(_, inner)| inner);
-        let new = {
+        let is_shared = parts(&filter.path).is_some();
+        let (new, position) = {
             let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
-            let subscriber = Subscriber { session: Arc::clone(session), options };
-            let share = shared.map(|inner| find_or_add_share(&mut tree, inner, &filter.path));
-            match self.remember(session, filter, share.clone()) {
-                no @ (Remembered::TooMany | Remembered::Ended) => {
-                    if let (Some(inner), Some(share)) = (shared, share) {
-                        leave(&mut tree, inner, &share, session);
-                    }
-                    return no.answer(granted);
-                }
-                Remembered::New => {
-                    self.subscriptions.fetch_add(1, Ordering::Relaxed);
-                    enter(&mut tree, &filter.path, share.as_ref(), subscriber);
-                    true
-                }
-                Remembered::Changed => {
-                    enter(&mut tree, &filter.path, share.as_ref(), subscriber);
-                    false
-                }
+            let remembered = self.place(&mut tree, session, filter);
+            if matches!(remembered, Remembered::TooMany | Remembered::Ended) {
+                return (remembered.answer(granted), None);
             }
+            // Under the tree's lock, so that the log has what comes and goes in its order.
+            let subscribed = |line: &Line| line.subscribed(&filter.path, kept_options(options));
+            (matches!(remembered, Remembered::New), session.line().map(subscribed))
         };
         let wanted = match filter.retained {
             RetainHandling::Always => true,
             RetainHandling::WhenNew => new,
             RetainHandling::Never => false,
         };
-        if wanted && shared.is_none() {
-            self.deliver_retained(session, filter);
+        if !wanted || is_shared {
+            return (granted, position);
         }
-        granted
+        (granted, position.max(self.deliver_retained(session, filter)))
     }
 
-    /// Takes a subscription out. Was it there?
-    pub(super) fn unsubscribe(&self, session: &Arc<Session>, path: &str) -> bool {
+    /// Puts back a subscription that the log remembers.
+    pub(super) fn subscribe_again(&self, session: &Arc<Session>, filter: &Filter) {
+        let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        self.place(&mut tree, session, filter);
+    }
+
+    fn place(&self, tree: &mut Tree<Route>, session: &Arc<Session>, filter: &Filter) -> Remembered {
+        let shared = parts(&filter.path).and_then(Result::ok).map(|(_, inner)| inner);
+        let subscriber = Subscriber { session: Arc::clone(session), options: filter.options };
+        let share = shared.map(|inner| find_or_add_share(tree, inner, &filter.path));
+        let remembered = self.remember(session, filter, share.clone());
+        match remembered {
+            Remembered::TooMany | Remembered::Ended => {
+                if let (Some(inner), Some(share)) = (shared, share) {
+                    leave(tree, inner, &share, session);
+                }
+            }
+            Remembered::New => {
+                self.subscriptions.fetch_add(1, Ordering::Relaxed);
+                enter(tree, &filter.path, share.as_ref(), subscriber);
+            }
+            Remembered::Changed => enter(tree, &filter.path, share.as_ref(), subscriber),
+        }
+        remembered
+    }
+
+    /// Takes a subscription out. Was it there? With the position that its answer has to wait for.
+    pub(super) fn unsubscribe(
+        &self,
+        session: &Arc<Session>,
+        path: &str,
+    ) -> (bool, Option<Position>) {
         let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
         let removed = session.state().filters.remove(path);
-        let Some(share) = removed else { return false };
+        let Some(share) = removed else { return (false, None) };
         take_out(&mut tree, path, share.as_ref(), session);
         self.subscriptions.fetch_sub(1, Ordering::Relaxed);
-        true
+        (true, session.line().map(|line| line.unsubscribed(path)))
     }
 
     /// Takes everything of a session that is over out of the tree, and gives what its groups had given it to others.
@@ -143,9 +150,7 @@ impl Broker {
         self.subscriptions.fetch_sub(filters.len(), Ordering::Relaxed);
         drop(tree);
         for letter in session.give_all_back() {
-            if let Some(share) = &letter.share {
-                share.deliver_again(&letter, session);
-            }
+            self.pass_letter_on(letter, session);
         }
     }
 
@@ -155,7 +160,7 @@ impl Broker {
         for share in shares {
             if share.has_others_here(session) {
                 for letter in session.give_back(&share) {
-                    share.deliver_again(&letter, session);
+                    self.pass_letter_on(letter, session);
                 }
             }
         }
@@ -179,16 +184,7 @@ impl Broker {
         if new { Remembered::New } else { Remembered::Changed }
     }
 
-    fn retain(&self, message: &Arc<Message>) {
-        let mut retained = self.retained.write().unwrap_or_else(PoisonError::into_inner);
-        if retained.put(message).is_err() {
-            tracing::warn!(topic = %message.topic, reason = "retained_full", "not retained");
-            dropped("retained_full");
-        }
-        self.counters.retained.set(retained.len() as f64);
-    }
-
-    fn deliver_retained(&self, session: &Arc<Session>, filter: &Filter) {
+    fn deliver_retained(&self, session: &Arc<Session>, filter: &Filter) -> Option<Position> {
         let retained = self.retained.read().unwrap_or_else(PoisonError::into_inner);
         let letters = retained.matching(&filter.path, Instant::now()).map(|message| Letter {
             message: Arc::clone(message),
@@ -196,9 +192,48 @@ impl Broker {
             retain: true,
             ids: ids(&filter.options),
             share: None,
+            no: None,
         });
-        session.deliver_retained(letters, self.config.retained_messages_max);
+        let write = |message: &Message, addressed| self.keep_retained(message, addressed);
+        session.deliver_retained(letters, self.config.retained_messages_max, write)
     }
+}
+
+/// Gives the message to everybody who subscribed to its topic, and says whose letters the log has to know first.
+fn deliver(
+    tree: &Tree<Route>,
+    message: &Arc<Message>,
+    retain: bool,
+    from: Option<&Arc<Session>>,
+) -> Vec<Kept> {
+    let mut kept = Vec::new();
+    let mut found: Vec<&Subscriber> = Vec::new();
+    tree.matching(&message.topic, &mut |route| match route {
+        Route::Shared(share) => kept.extend(share.deliver(message, retain)),
+        Route::Own(subscriber) => {
+            let own = from.is_some_and(|from| Arc::ptr_eq(from, &subscriber.session));
+            if !(own && subscriber.options.no_local) {
+                found.push(subscriber);
+            }
+        }
+    });
+    // One copy for each session, with the highest QoS of its filters that match, and all their identifiers.
+    let place = |subscriber: &Subscriber| Arc::as_ptr(&subscriber.session).addr();
+    found.sort_unstable_by_key(|&it| (place(it), u8::MAX - it.options.qos));
+    for filters in found.chunk_by(|&one, &other| place(one) == place(other)) {
+        let session = &filters[0].session;
+        let addressed = session.deliver(Letter {
+            message: Arc::clone(message),
+            qos: message.qos.min(filters[0].options.qos),
+            retain: retain && filters.iter().any(|it| it.options.keep_retain),
+            ids: filters.iter().map(|it| it.options.id).filter(|&id| id != 0).collect(),
+            share: None,
+            no: None,
+        });
+        let kept_one = |addressed| Kept { session: Arc::clone(session), addressed };
+        kept.extend(addressed.map(kept_one));
+    }
+    kept
 }
 
 /// What a session made of a filter.

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::counters::dropped;
+use super::keep::Addressed;
 use super::message::{Letter, Message};
 use super::session::{Presence, Session};
 use super::topic;
@@ -14,6 +15,13 @@ use super::wire::Options;
 pub(super) struct Subscriber {
     pub(super) session: Arc<Session>,
     pub(super) options: Options,
+}
+
+/// A letter that waits for its place in the log before its session may speak of it.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) session: Arc<Session>,
+    pub(super) addressed: Addressed,
 }
 
 /// One group on one filter.
@@ -68,13 +76,17 @@ impl Share {
     }
 
     /// Gives a message to one of the group: to those who are here in turn, then to those who will come back.
-    pub(super) fn deliver(self: &Arc<Self>, message: &Arc<Message>, retain: bool) {
-        self.give(message, |options| retain && options.keep_retain, None);
+    pub(super) fn deliver(self: &Arc<Self>, message: &Arc<Message>, retain: bool) -> Option<Kept> {
+        self.give(message, |options| retain && options.keep_retain, None)
     }
 
     /// Gives a letter that `left` had to another one. It goes with the other's own options.
-    pub(super) fn deliver_again(self: &Arc<Self>, letter: &Letter, left: &Arc<Session>) {
-        self.give(&letter.message, |options| letter.retain && options.keep_retain, Some(left));
+    pub(super) fn deliver_again(
+        self: &Arc<Self>,
+        letter: &Letter,
+        left: &Arc<Session>,
+    ) -> Option<Kept> {
+        self.give(&letter.message, |options| letter.retain && options.keep_retain, Some(left))
     }
 
     /// Is anybody but this one here?
@@ -89,7 +101,7 @@ impl Share {
         message: &Arc<Message>,
         retain: impl Fn(&Options) -> bool,
         not_to: Option<&Arc<Session>>,
-    ) {
+    ) -> Option<Kept> {
         let mut members = self.members();
         let start = members.next;
         members.next = start.wrapping_add(1);
@@ -106,14 +118,17 @@ impl Share {
                     retain: retain(options),
                     ids: ids(options),
                     share: Some(Arc::clone(self)),
+                    no: None,
                 };
-                if session.offer(letter, presence).is_ok() {
-                    return;
+                if let Ok(addressed) = session.offer(letter, presence) {
+                    let session = Arc::clone(session);
+                    return addressed.map(|addressed| Kept { session, addressed });
                 }
             }
         }
         tracing::debug!(path = %self.path, topic = %message.topic, "nobody of the group can take it");
         dropped("no_shared_subscriber");
+        None
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {

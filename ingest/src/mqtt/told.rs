@@ -1,7 +1,5 @@
 //! Publishes in somebody else's words: a station that speaks ThingsBoard, a gateway that speaks of the devices behind it.
 
-use std::sync::Arc;
-
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::formats::Format;
@@ -11,8 +9,8 @@ use crate::told::{self, Speaker, Told};
 
 use super::connection::Connection;
 use super::inbound::{Fate, Verdict};
-use super::message::{Message, Published};
-use super::requests::published;
+use super::message::Published;
+use super::posting::Origin;
 use super::wire::Publish;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -32,10 +30,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Some(Answer::Stored { refused: Some(it) }) => Verdict::Refused(Fate::Partly, it),
             Some(Answer::Stored { refused: None }) | None => Verdict::Good,
         };
-        if self.shared.broker.concerns_anybody(publish.retain) {
-            let message = Arc::new(Message::new(published(publish)));
-            self.inbound.gathering.echoes.push((message, publish.retain));
-        }
+        self.echo(publish);
         verdict
     }
 
@@ -44,6 +39,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Ask { topic, payload } = ask;
         let (properties, expiry_s, qos) = (&[][..], None, 0);
         let command = Published { topic, payload, properties, expiry_s, qos, retain: false };
-        self.shared.broker.publish(command, None);
+        // The engine's own word, which nobody acknowledges: there is no position to wait for.
+        drop(self.shared.broker.publish(command, Origin::Engine));
     }
 }

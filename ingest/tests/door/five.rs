@@ -460,13 +460,13 @@ impl ingest::mqtt::Gatekeeper for Shrinking {
         &'a self,
         user: &'a str,
         _: &'a [u8],
-    ) -> futures_util::future::BoxFuture<'a, Result<ingest::mqtt::Entry, ingest::mqtt::Denied>>
+    ) -> futures_util::future::BoxFuture<'a, Result<ingest::mqtt::Admission, ingest::mqtt::Denied>>
     {
         use ingest::mqtt::{Entry, Grant, Verb};
         let before = self.0.swap(false, std::sync::atomic::Ordering::Relaxed);
         let filter = if before { "latest/#" } else { "latest/mine/#" };
         let grants = vec![Grant::new(filter, Verb::Read).unwrap()];
-        Box::pin(async move { Ok(Entry::Guest { name: user.to_owned(), grants }) })
+        Box::pin(async move { Ok(Entry::Guest { name: user.to_owned(), grants }.into()) })
     }
 }
 

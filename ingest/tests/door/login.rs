@@ -126,7 +126,13 @@ async fn without_a_key_one_may_do_what_the_loopback_grants_say() {
     let grants = vec![Grant::new("test/#", Verb::ReadAndWrite).unwrap()];
     let stand = stand_with(Config { anonymous: grants, keep_alive_s_max: Some(60), ..config() });
     let mut hello = hello5("");
-    hello.keep_alive = 0;
+    // No keep-alive at all is as good as any, unless the configuration says otherwise.
+    for (asked, told) in [(0, None), (60, None)] {
+        hello.keep_alive = asked;
+        let ack = stand.socket().await.hello5(&hello, None, "", "").await;
+        assert_eq!(ack.properties.unwrap().server_keep_alive, told, "{asked}");
+    }
+    hello.keep_alive = 120;
     let mut raw = stand.socket().await;
     let ack = raw.hello5(&hello, None, "", "").await;
     let told = ack.properties.unwrap();

@@ -7,6 +7,8 @@ mod told; // in somebody else's words
 mod exactly; // QoS 2, both ways
 mod five; // what MQTT 5 adds
 mod login; // who comes in
+mod access; // and until when
 mod messages; // subscriptions, retained messages, sessions, wills
+mod kept; // sessions over power cuts
 mod faults; // bad input, half-open handshakes, clients that never read
 mod peers; // clients that we did not write, and TLS

@@ -44,6 +44,8 @@ impl Certificate {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             certificate: self.path("cert.pem"),
             key: self.path("key.pem"),
+            client_ca: None,
+            crl: None,
         }
     }
 

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use domain::{Clock, Station, StationCode, Timestamp};
 use futures_util::future::BoxFuture;
-use ingest::mqtt::{Addresses, Config, Denied, Door, Entry, Gatekeeper, Grant, Verb};
-use ingest::mqtt::{Publisher, Reloader};
+use ingest::mqtt::{Addresses, Admission, Config, Denied, Door, Entry, Gatekeeper, Grant, Verb};
+use ingest::mqtt::{Publisher, Reloader, Reviewer, SessionLog};
 use ingest::{ADMIT, Intake, ParameterTable};
 use journal::Journal;
 use rumqttc::mqttbytes::{self, v4};
@@ -29,18 +31,29 @@ pub struct Stand {
     pub addresses: Addresses,
     pub publisher: Publisher,
     pub reloader: Reloader,
+    pub reviewer: Reviewer,
     pub journal: Journal,
     pub dead: Journal,
     pub stop: CancellationToken,
     pub running: JoinSet<()>,
-    _dir: tempfile::TempDir,
+    pub sessions: Option<SessionLog>,
+    config: Config,
+    clock: Arc<Moved>,
+    dir: tempfile::TempDir,
 }
 
-struct Held;
+/// A clock that tests move.
+pub struct Moved(AtomicI64);
 
-impl Clock for Held {
+impl Moved {
+    pub fn by(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1_000, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Moved {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_773_266_400_000)
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
     }
 }
 
@@ -79,12 +92,12 @@ impl Gatekeeper for Keys {
         &'a self,
         user: &'a str,
         password: &'a [u8],
-    ) -> BoxFuture<'a, Result<Entry, Denied>> {
+    ) -> BoxFuture<'a, Result<Admission, Denied>> {
         let entry = self.0.get(user).filter(|_| password == KEY.as_bytes()).cloned();
         Box::pin(async move {
             match entry {
                 _ if user == "broken-book" => Err(Denied::Unavailable),
-                Some(entry) => Ok(entry),
+                Some(entry) => Ok(entry.into()),
                 None => Err(Denied::WrongKey),
             }
         })
@@ -108,24 +121,91 @@ pub fn stand_with(config: Config) -> Stand {
 }
 
 pub fn stand_behind(config: Config, gatekeeper: Arc<dyn Gatekeeper>) -> Stand {
-    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(Moved(AtomicI64::new(1_773_266_400_000)));
+    stand_in(tempfile::tempdir().unwrap(), config, gatekeeper, clock, Memory::Lost)
+}
+
+/// A stand that remembers its clients on disk.
+pub fn remembering(config: Config) -> Stand {
+    let clock = Arc::new(Moved(AtomicI64::new(1_773_266_400_000)));
+    let gatekeeper = Arc::new(Keys::new());
+    stand_in(tempfile::tempdir().unwrap(), config, gatekeeper, clock, Memory::Kept)
+}
+
+#[derive(PartialEq)]
+enum Memory {
+    Kept,
+    Lost,
+}
+
+fn stand_in(
+    dir: tempfile::TempDir,
+    config: Config,
+    gatekeeper: Arc<dyn Gatekeeper>,
+    clock: Arc<Moved>,
+    memory: Memory,
+) -> Stand {
     let journals = journal::Config::default();
     let journal = Journal::open(&dir.path().join("journal"), &journals).unwrap();
     let dead = Journal::open(&dir.path().join("deadletter"), &journals).unwrap();
     let table = ParameterTable::new(&domain::standard_parameters());
-    let intake = Intake::new(journal.clone(), dead.clone(), table, ADMIT, Arc::new(Held));
+    let intake = Intake::new(journal.clone(), dead.clone(), table, ADMIT, clock.clone());
     let known_as = vec!["24e124136b502217".to_owned(), "tg/edge/pier".to_owned()];
     let station = Station::new(StationCode::new("vam-kenh").unwrap());
     intake.stations().set([Station { known_as, ..station }]);
-    let door = Door::bind(config, intake, gatekeeper).unwrap();
+    let sessions = (memory == Memory::Kept)
+        .then(|| SessionLog::open(&dir.path().join("sessions"), clock.clone()).unwrap());
+    let door = match &sessions {
+        None => Door::bind(config.clone(), intake, gatekeeper).unwrap(),
+        Some(log) => {
+            Door::bind_remembering(config.clone(), intake, gatekeeper, log.clone()).unwrap()
+        }
+    };
     let stop = CancellationToken::new();
     let (addresses, publisher, reloader) = (door.addresses(), door.publisher(), door.reloader());
+    let reviewer = door.reviewer();
     let mut running = JoinSet::new();
     running.spawn(door.run(stop.clone()));
-    Stand { addresses, publisher, reloader, journal, dead, stop, running, _dir: dir }
+    Stand {
+        addresses,
+        publisher,
+        reloader,
+        reviewer,
+        journal,
+        dead,
+        stop,
+        running,
+        sessions,
+        config,
+        clock,
+        dir,
+    }
+}
+
+/// Copies what a power cut leaves. What follows in time is copied last.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    let mut entries: Vec<_> =
+        std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()).collect();
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.file_name()));
+    for entry in entries {
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to),
+            false => drop(std::fs::copy(entry.path(), to).unwrap()),
+        }
+    }
 }
 
 impl Stand {
+    /// The power goes, and comes back so many seconds later: another stand, on what was on disk at this moment.
+    pub fn cut(self, seconds: i64) -> Stand {
+        let dir = tempfile::tempdir().unwrap();
+        copy(self.dir.path(), dir.path());
+        self.clock.by(seconds);
+        stand_in(dir, self.config.clone(), Arc::new(Keys::new()), self.clock.clone(), Memory::Kept)
+    }
+
     pub async fn socket(&self) -> Raw<TcpStream> {
         Raw::new(TcpStream::connect(self.addresses.plain).await.unwrap())
     }

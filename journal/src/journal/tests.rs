@@ -297,3 +297,38 @@ proptest! {
         expect_all(&Journal::open(dir.path(), &small()).unwrap(), end + 5);
     }
 }
+
+#[test]
+fn a_push_knows_its_position_at_once_and_is_reached_when_it_is_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path(), &small()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    for n in 0..50 {
+        assert_eq!(journal.push(vec![record(n)]).unwrap(), n + 1);
+    }
+    assert_eq!(journal.push(vec![record(50), record(51)]).unwrap(), 52);
+    let durable = runtime.block_on(journal.reach(52)).unwrap();
+    assert_eq!((durable.next(), journal.durable_end()), (52, 52));
+    expect_all(&journal, 52);
+    drop(journal);
+    let journal = Journal::open(dir.path(), &small()).unwrap();
+    assert_eq!(journal.push(vec![record(52)]).unwrap(), 53);
+}
+
+#[test]
+fn a_push_is_not_reached_on_a_full_disk_and_refused_after_a_failed_sync() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path(), &small()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    journal.faults().disk_full.store(true, Ordering::Relaxed);
+    let end = journal.push(vec![record(0)]).unwrap();
+    let soon = Duration::from_millis(50);
+    let waited = runtime.block_on(async { tokio::time::timeout(soon, journal.reach(end)).await });
+    assert!(waited.is_err(), "reached although the disk is full");
+    journal.faults().disk_full.store(false, Ordering::Relaxed);
+    runtime.block_on(journal.reach(end)).unwrap();
+    journal.faults().sync_fails.store(true, Ordering::Relaxed);
+    let end = journal.push(vec![record(1)]).unwrap();
+    assert!(matches!(runtime.block_on(journal.reach(end)), Err(JournalError::Failed(_))));
+    assert!(matches!(journal.push(vec![record(2)]), Err(JournalError::Failed(_))));
+}

@@ -122,6 +122,7 @@ async fn portal_in(folder: &std::path::Path) -> Portal {
         live: broadcast::Sender::new(8),
         demo: true,
         public_url: None,
+        beside: Vec::new(),
     }
 }
 

@@ -26,6 +26,8 @@ pub(in crate::mqtt) enum Refused {
     NotAuthorized,
     /// An authentication method that is not offered.
     AuthMethod,
+    /// Who it is, is kept out.
+    Banned,
     /// We cannot tell now; try later.
     Unavailable,
     /// As many clients as we take are here.
@@ -38,7 +40,7 @@ impl Refused {
             Self::Version => 1,
             Self::ClientId => 2,
             Self::Unavailable | Self::Busy | Self::Malformed | Self::Protocol => 3,
-            Self::Login | Self::NotAuthorized | Self::AuthMethod => 5,
+            Self::Login | Self::NotAuthorized | Self::AuthMethod | Self::Banned => 5,
         }
     }
 
@@ -53,6 +55,7 @@ impl Refused {
             Self::Unavailable => 0x88,
             Self::Busy => 0x89,
             Self::AuthMethod => 0x8C,
+            Self::Banned => 0x8A,
         }
     }
 }
@@ -68,6 +71,8 @@ pub(in crate::mqtt) struct Welcome {
     pub(in crate::mqtt) topic_alias_max: u16,
     pub(in crate::mqtt) assigned_client_id: Option<String>,
     pub(in crate::mqtt) server_keep_alive_s: Option<u16>,
+    /// The method of enhanced authentication that let the client in, and its last words.
+    pub(in crate::mqtt) auth: Option<(&'static str, String)>,
     /// Below which topic answers to the client's requests may be sent, where it asked.
     pub(in crate::mqtt) response_topic: Option<String>,
 }
@@ -115,6 +120,10 @@ impl Welcome {
         }
         if let Some(topic) = &self.response_topic {
             text(&mut to, properties::RESPONSE_INFORMATION, topic);
+        }
+        if let Some((method, data)) = &self.auth {
+            text(&mut to, properties::AUTH_METHOD, method);
+            text(&mut to, properties::AUTH_DATA, data);
         }
         to
     }
@@ -215,6 +224,17 @@ fn acks(
 /// PINGRESP.
 pub(in crate::mqtt) fn pingresp(to: &mut BytesMut) {
     to.extend_from_slice(&[0xD0, 0]);
+}
+
+/// AUTH: go on (0x18), or done (0x00).
+pub(in crate::mqtt) fn auth(to: &mut BytesMut, code: u8, method: &str, data: &str) {
+    let mut said = BytesMut::new();
+    text(&mut said, properties::AUTH_METHOD, method);
+    text(&mut said, properties::AUTH_DATA, data);
+    to.put_u8(0xF0);
+    varint(to, 1 + counted_bytes(said.len()));
+    to.put_u8(code);
+    section(to, &mut said);
 }
 
 /// DISCONNECT, which only MQTT 5 servers may send.

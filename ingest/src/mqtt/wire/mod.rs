@@ -13,11 +13,11 @@ mod encode; // everything we send
 
 pub(super) use bad::Bad;
 pub(super) use encode::{Answering, Extra, Outgoing, Refused, Welcome, publish_bytes};
-pub(super) use encode::{answer, connack, disconnect, pingresp, publish, suback, unsuback};
+pub(super) use encode::{answer, auth, connack, disconnect, pingresp, publish, suback, unsuback};
 pub(super) use frame::peek;
 pub(super) use hello::{BadHello, Hello, Will, hello};
 pub(super) use packet::{
-    Answer, Filter, Options, Packet, Publish, RetainHandling, Subscribe, read,
+    Answer, Auth, Filter, Options, Packet, Publish, RetainHandling, Subscribe, read,
 };
 
 /// The protocol level that a client chose.
