@@ -9,7 +9,7 @@ use analytics::rules::Analyzer;
 use domain::{Clock, Rule, RuleError, Water};
 use ingest::mqtt::{Door, DoorError};
 use ingest::upstream::{Upstream, UpstreamError};
-use ingest::{ADMIT, BadRecord, Intake, ParameterTable, Seqs, Stations};
+use ingest::{ADMIT, BadRecord, Intake, ParameterTable, Seqs};
 use journal::{JournalError, State};
 use metrics_exporter_prometheus::PrometheusHandle;
 use portal::{Portal, Readiness};
@@ -145,7 +145,6 @@ struct Parts {
     alerting: Alerting,
     channels: Channels,
     intake: Intake,
-    stations: Stations,
     book: u64,
 }
 
@@ -169,8 +168,7 @@ impl Parts {
             setting.clock.clone(),
         )
         .hearing(store.said.clone());
-        let stations = Stations::default();
-        stations.set(store.registry.stations().await?);
+        intake.stations().set(store.registry.stations().await?);
         Ok(Self {
             clock: setting.clock.clone(),
             quality: Arc::new(RwLock::new(Arc::new(Quality::new(&parameters)))),
@@ -181,7 +179,6 @@ impl Parts {
             alerting,
             channels: channels(&setting.config)?,
             intake,
-            stations,
             book,
             store,
         })
@@ -194,9 +191,8 @@ impl Parts {
     }
 
     fn upstreams(&self, setting: &Setting) -> Result<Vec<Upstream>, Fatal> {
-        let upstream = |config: &ingest::upstream::Config| {
-            Upstream::new(config.clone(), &self.intake, &self.stations)
-        };
+        let upstream =
+            |config: &ingest::upstream::Config| Upstream::new(config.clone(), &self.intake);
         Ok(setting.config.upstreams.iter().map(upstream).collect::<Result<_, _>>()?)
     }
 
@@ -282,7 +278,6 @@ impl Parts {
             rules: self.rules,
             alerting: self.alerting,
             intake: self.intake,
-            stations: self.stations,
             outlet,
             reviewer: door.reviewer(),
             next_end: None,

@@ -9,7 +9,7 @@ use analytics::quality::Quality;
 use analytics::rules::Standing;
 use domain::{Clock, Timestamp, Water};
 use ingest::mqtt::Reviewer;
-use ingest::{Intake, ParameterTable, Stations};
+use ingest::{Intake, ParameterTable};
 use tokio_util::sync::CancellationToken;
 
 use crate::assembly::{Fatal, roster};
@@ -44,10 +44,8 @@ pub struct Book {
     pub rules: SharedRules,
     /// Tells the people of the roster.
     pub alerting: Alerting,
-    /// Admits the parameters.
+    /// Admits the parameters, and knows whom other people speak of.
     pub intake: Intake,
-    /// Knows whom somebody else's broker speaks of.
-    pub stations: Stations,
     /// Publishes with their units.
     pub outlet: Outlet,
     /// Ends connections whose key does not open any more.
@@ -107,7 +105,7 @@ impl Book {
         *self.quality.write().unwrap_or_else(PoisonError::into_inner) =
             Arc::new(Quality::new(&roster.parameters));
         self.intake.set_parameters(ParameterTable::new(&roster.parameters));
-        self.stations.set(self.store.registry.stations().await?);
+        self.intake.stations().set(self.store.registry.stations().await?);
         self.outlet.set_parameters(&roster.parameters);
         let intervals: Vec<_> =
             roster.stations.iter().map(|s| (s.code.clone(), s.interval)).collect();

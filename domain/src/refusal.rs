@@ -34,11 +34,13 @@ pub enum Reason {
     ForeignTopic,
     /// Somebody else's broker or gateway speaks of a station that is not in the registry.
     UnknownStation,
+    /// A Sparkplug message that leans on a birth that was not heard.
+    NoBirth,
 }
 
 impl Reason {
     /// Every reason there is.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Malformed,
         Self::TooLarge,
         Self::BadCount,
@@ -53,6 +55,7 @@ impl Reason {
         Self::UnknownStatus,
         Self::ForeignTopic,
         Self::UnknownStation,
+        Self::NoBirth,
     ];
 
     /// The reason as counters and stores write it.
@@ -73,6 +76,7 @@ impl Reason {
             Self::UnknownStatus => "unknown_status",
             Self::ForeignTopic => "foreign_topic",
             Self::UnknownStation => "unknown_station",
+            Self::NoBirth => "no_birth",
         }
     }
 

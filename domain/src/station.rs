@@ -50,6 +50,9 @@ pub struct Station {
     pub interval: Duration,
     /// How its fields become ours.
     pub profile: Profile,
+    /// What gateways and other people's brokers call it, as a LoRaWAN DevEUI. A name means one station, whatever its
+    /// capitals.
+    pub known_as: Vec<String>,
 }
 
 impl Station {
@@ -64,6 +67,7 @@ impl Station {
             km_from_mouth: None,
             interval: Duration::from_mins(15),
             profile: Profile::default(),
+            known_as: Vec::new(),
         }
     }
 }

@@ -12,9 +12,11 @@ use metrics::Counter;
 
 use crate::admit::{Limits, ParameterTable, admit};
 use crate::deadletter::DeadLetter;
-use crate::formats::json;
+use crate::formats::sparkplug::Nodes;
+use crate::formats::{Format, chirpstack, chirpstack_device, json, thingsboard};
 use crate::record::Record;
 use crate::said::{SAID_BYTES_MAX, Said, What};
+use crate::stations::Stations;
 
 /// Who is speaking.
 #[derive(Debug, Clone)]
@@ -145,6 +147,9 @@ struct Inner {
     dead_letters: Journal,
     said: OnceLock<Journal>,
     parameters: RwLock<Arc<ParameterTable>>,
+    stations: Stations,
+    /// What Sparkplug nodes said at our own door.
+    nodes: Nodes,
     limits: Limits,
     clock: Arc<dyn Clock>,
     counts: Arc<Counts>,
@@ -163,7 +168,18 @@ impl Intake {
         let parameters = RwLock::new(Arc::new(parameters));
         let counts = Arc::new(Counts::new());
         let said = OnceLock::new();
-        let inner = Inner { journal, dead_letters, said, parameters, limits, clock, counts };
+        let (stations, nodes) = (Stations::default(), Nodes::default());
+        let inner = Inner {
+            journal,
+            dead_letters,
+            said,
+            parameters,
+            stations,
+            nodes,
+            limits,
+            clock,
+            counts,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -190,6 +206,20 @@ impl Intake {
     pub fn set_parameters(&self, table: ParameterTable) {
         let mut held = self.inner.parameters.write().unwrap_or_else(PoisonError::into_inner);
         *held = Arc::new(table);
+    }
+
+    /// The stations that gateways and other people's brokers may speak of; empty until somebody sets them.
+    #[must_use]
+    pub fn stations(&self) -> &Stations {
+        &self.inner.stations
+    }
+
+    pub(crate) fn nodes(&self) -> &Nodes {
+        &self.inner.nodes
+    }
+
+    pub(crate) fn now(&self) -> domain::Timestamp {
+        self.inner.clock.now()
     }
 
     /// Reads and settles one packet, and adds to the batch what must be durable before it is answered.
@@ -256,7 +286,20 @@ impl Intake {
             let detail = format!("`{}` is still not a topic of a report", letter.topic);
             return Answer::Refused(Refusal { reason: Reason::ForeignTopic, detail });
         }
-        let reports = match json::decode(&letter.payload) {
+        let decoded = match Format::of_topic(&letter.topic) {
+            Some(Format::ThingsBoard) => thingsboard::decode(&letter.payload),
+            Some(Format::ChirpStack) => {
+                let device = chirpstack_device(&letter.topic).unwrap_or_default();
+                chirpstack::decode(&letter.payload, device)
+            }
+            // Aliases mean what the births before it said, and these are gone.
+            Some(Format::Sparkplug) => {
+                let detail = "a Sparkplug message cannot be read without its birth".to_owned();
+                Err(Refusal { reason: Reason::NoBirth, detail })
+            }
+            Some(Format::Json) | None => json::decode(&letter.payload),
+        };
+        let reports = match decoded {
             Ok(reports) => reports,
             Err(refusal) => return Answer::Refused(refusal),
         };

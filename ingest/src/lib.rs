@@ -7,13 +7,14 @@ mod deadletter; // what we do not believe, kept
 mod said; // what a station says beside its readings
 mod intake; // many packets, one commit, one proof
 mod seqs; // which reports are missing
-mod stations; // whom there is
+mod stations; // whom there is, and what others call them
+mod told; // messages in somebody else's words
 pub mod mqtt; // stations that call us
 pub mod upstream; // stations behind somebody else's broker
 
 pub use admit::{ADMIT, Admission, Limits, ParameterTable, admit};
 pub use deadletter::DeadLetter;
-pub use formats::{Format, REPORTS_MAX, VALUES_MAX, json};
+pub use formats::{Format, REPORTS_MAX, VALUES_MAX, chirpstack, json, sparkplug, thingsboard};
 pub use intake::{Accounts, Answer, Batch, Intake, Pass, Proof};
 pub use record::{BadRecord, Decoder, Record};
 pub use said::{SAID_BYTES_MAX, Said, What};

@@ -19,6 +19,12 @@ const INTERVALS: std::ops::RangeInclusive<Duration> =
 /// Names are shown in tables and cut nowhere; the longest official station name found has 61 characters.
 const NAME_CHARS_MAX: usize = 200;
 
+/// A name that another system gives: a Sparkplug device below its group and node is the longest.
+const KNOWN_AS_BYTES_MAX: usize = 256;
+
+/// Other systems that know one station.
+const KNOWN_AS_MAX: usize = 16;
+
 impl Registry {
     /// Every station, by code.
     ///
@@ -33,7 +39,18 @@ impl Registry {
             let of: String = row.try_get("station")?;
             profiles.entry(of).or_default().fields.push(mapping(&row)?);
         }
-        rows.iter().map(|row| station(row, |code| profiles.remove(code))).collect()
+        let mut names: HashMap<String, Vec<String>> = HashMap::new();
+        let sql = "SELECT station, name FROM station_names ORDER BY station, position";
+        for row in sqlx::query(sql).fetch_all(&mut *tx).await? {
+            names.entry(row.try_get("station")?).or_default().push(row.try_get("name")?);
+        }
+        let mut known_as = |code: &str| names.remove(code).unwrap_or_default();
+        rows.iter()
+            .map(|row| {
+                let station = station(row, |code| profiles.remove(code))?;
+                Ok(Station { known_as: known_as(station.code.as_str()), ..station })
+            })
+            .collect()
     }
 
     /// The station with this code.
@@ -81,6 +98,7 @@ pub(crate) async fn put(change: &mut Change, station: &Station) -> Result<bool, 
     }
     write(change.sql(), station).await?;
     write_fields(change.sql(), station).await?;
+    write_names(change.sql(), station).await?;
     let was = before.as_ref().map_or(String::new(), text);
     change.record("station.put", &was, &text(station)).await?;
     Ok(before.is_none())
@@ -135,6 +153,32 @@ async fn write_fields(sql: &mut SqliteConnection, station: &Station) -> Result<(
     Ok(())
 }
 
+async fn write_names(sql: &mut SqliteConnection, station: &Station) -> Result<(), RegistryError> {
+    let code = station.code.as_str();
+    let clear = "DELETE FROM station_names WHERE station = $1";
+    sqlx::query(clear).bind(code).execute(&mut *sql).await?;
+    for (position, name) in (0_i64..).zip(&station.known_as) {
+        let folded = name.to_lowercase();
+        let whose =
+            sqlx::query("SELECT station FROM station_names WHERE folded = $1").bind(&folded);
+        if let Some(row) = whose.fetch_optional(&mut *sql).await? {
+            let other: String = row.try_get("station")?;
+            let why = format!("`{name}` is what `{other}` is known as");
+            return Err(RegistryError::bad(Noun::Station, code, why));
+        }
+        let statement = "INSERT INTO station_names (folded, name, station, position) \
+                         VALUES ($1, $2, $3, $4)";
+        sqlx::query(statement)
+            .bind(folded)
+            .bind(name)
+            .bind(code)
+            .bind(position)
+            .execute(&mut *sql)
+            .await?;
+    }
+    Ok(())
+}
+
 /// Is there such a station? What names one asks here first, for an error in the province's words.
 pub(crate) async fn exists(
     sql: &mut SqliteConnection,
@@ -170,9 +214,13 @@ pub(crate) async fn find(
     let one = sqlx::query("SELECT * FROM stations WHERE code = $1").bind(code.as_str());
     let Some(row) = one.fetch_optional(&mut *sql).await? else { return Ok(None) };
     let fields = "SELECT * FROM station_fields WHERE station = $1 ORDER BY position";
-    let rows = sqlx::query(fields).bind(code.as_str()).fetch_all(sql).await?;
+    let rows = sqlx::query(fields).bind(code.as_str()).fetch_all(&mut *sql).await?;
     let fields = rows.iter().map(mapping).collect::<Result<_, _>>()?;
-    station(&row, |_| Some(Profile { fields })).map(Some)
+    let names = "SELECT name FROM station_names WHERE station = $1 ORDER BY position";
+    let rows = sqlx::query(names).bind(code.as_str()).fetch_all(sql).await?;
+    let known_as = rows.iter().map(|row| row.try_get("name")).collect::<Result<_, _>>()?;
+    let station = station(&row, |_| Some(Profile { fields }))?;
+    Ok(Some(Station { known_as, ..station }))
 }
 
 fn station(
@@ -189,6 +237,7 @@ fn station(
         km_from_mouth: row.try_get("km_from_mouth")?,
         interval: Duration::from_millis(u64::try_from(interval_ms).unwrap_or(0)),
         profile: profile(&code).unwrap_or_default(),
+        known_as: Vec::new(),
         code: StationCode::new(&code)
             .map_err(|why| RegistryError::damaged(Noun::Station, &code, why))?,
     })
@@ -229,6 +278,10 @@ fn check(station: &Station) -> Result<(), RegistryError> {
     {
         return bad("the interval is 1s to 7d, in whole milliseconds");
     }
+    let nameless = |name: &String| name.trim().is_empty() || KNOWN_AS_BYTES_MAX < name.len();
+    if KNOWN_AS_MAX < station.known_as.len() || station.known_as.iter().any(nameless) {
+        return bad("known_as is up to 16 names of 1 to 256 bytes");
+    }
     let mut names = HashSet::new();
     for field in &station.profile.fields {
         if field.name.trim().is_empty() || !names.insert(&field.name) {
@@ -251,6 +304,7 @@ pub(crate) fn text(station: &Station) -> String {
         "lat": station.place.map(|p| p.lat), "lon": station.place.map(|p| p.lon),
         "river": station.river, "km_from_mouth": station.km_from_mouth,
         "interval_ms": millis(station.interval),
+        "known_as": station.known_as,
         "fields": station.profile.fields.iter().map(field).collect::<Vec<_>>(),
     })
     .to_string()

@@ -66,6 +66,7 @@ fn xuan_hoa() -> Station {
                 offset: -0.05,
             }],
         },
+        known_as: vec!["24e124136B502217".to_owned()],
     }
 }
 
@@ -291,11 +292,34 @@ async fn a_station_that_means_nothing_is_refused() {
         Station { profile: field(0.0, 0.0), ..xuan_hoa() },
         Station { profile: field(1.0, f64::NAN), ..xuan_hoa() },
         Station { profile: twice, ..xuan_hoa() },
+        Station { known_as: vec![" ".to_owned()], ..xuan_hoa() },
+        Station { known_as: vec!["x".repeat(257)], ..xuan_hoa() },
+        Station { known_as: vec!["pier".to_owned(), "PIER".to_owned()], ..xuan_hoa() },
+        Station { known_as: (0..17).map(|n| format!("pier-{n}")).collect(), ..xuan_hoa() },
     ];
     for station in bad {
         let error = book.put_station(&station).await.unwrap_err();
         assert!(matches!(error, RegistryError::BadValue { what: Noun::Station, .. }), "{error}");
     }
+}
+
+#[tokio::test]
+async fn what_others_call_a_station_means_one_station() {
+    let book = book().await;
+    book.add_station(&xuan_hoa()).await.unwrap();
+    assert_eq!(book.stations().await.unwrap()[0].known_as, ["24e124136B502217"]);
+    let pier = |name: &str| Station {
+        code: code("my-tho"),
+        known_as: vec![name.to_owned(), "tg/edge/pier".to_owned()],
+        ..xuan_hoa()
+    };
+    let error = book.add_station(&pier("24E124136b502217")).await.unwrap_err();
+    assert!(error.to_string().contains("24E124136b502217"), "{error}");
+    assert_eq!(book.stations().await.unwrap().len(), 1);
+    book.put_station(&Station { known_as: Vec::new(), ..xuan_hoa() }).await.unwrap();
+    book.add_station(&pier("24E124136b502217")).await.unwrap();
+    let found = book.station(&code("my-tho")).await.unwrap().unwrap();
+    assert_eq!(found.known_as, ["24E124136b502217", "tg/edge/pier"]);
 }
 
 #[tokio::test]

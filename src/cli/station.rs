@@ -100,6 +100,9 @@ struct Add {
     /// Time between two reports, as 5m. After two without a good reading the water is unknown.
     #[arg(long, default_value = "15m")]
     interval: jiff::SignedDuration,
+    /// What a gateway or another broker calls it, as a LoRaWAN DevEUI; may be said several times.
+    #[arg(long = "known-as", value_name = "NAME")]
+    known_as: Vec<String>,
 }
 
 impl Station {
@@ -181,6 +184,7 @@ impl Add {
             (None, None) => None,
             _ => return Err(Trouble::Usage("--lat and --lon are degrees".to_owned())),
         };
+        station.known_as = self.known_as;
         station.river = self.river;
         station.km_from_mouth = self.km;
         station.interval = std::time::Duration::try_from(self.interval)
@@ -210,6 +214,7 @@ fn row(station: &domain::Station) -> Row {
         ("river", json!(station.river)),
         ("km", json!(station.km_from_mouth)),
         ("interval_s", json!(interval_s)),
+        ("known_as", json!(station.known_as.join(", "))),
     ]
 }
 

@@ -102,8 +102,12 @@ impl Entry<'_> {
             share: share.map(str::to_owned),
             workers: self.workers()?,
             topics: self.topics()?,
-            format: Format::parse(self.text("format"))
-                .ok_or_else(|| self.bad("format", &format!("there are {}", Format::NAMES)))?,
+            format: Format::parse(self.text("format")).ok_or_else(|| {
+                self.bad(
+                    "format",
+                    &format!("there are {}", Format::ALL.map(Format::as_str).join(", ")),
+                )
+            })?,
             packet_bytes_max: size(self.text("packet_bytes_max"), 1 << 10, 1 << 20)
                 .map_err(|wanted| self.bad("packet_bytes_max", &wanted))?
                 as usize,
@@ -241,7 +245,7 @@ mod tests {
             ("workers = 0", "1 to 16"),
             ("version = \"4\"", "3.1.1"),
             ("url = \"http://h\"", "mqtts://"),
-            ("format = \"xml\"", "json"),
+            ("format = \"xml\"", "sparkplug"),
             ("topics = [\"{station}/{station}\"]", "more than once"),
             ("topics = [7]", "list of topics"),
             ("password_file = \"x\"", "needs its user"),

@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from conftest import free_port, wait_for
 from test_mqtt import certificate
+from test_power import fill, small_disk  # noqa: F401
 
 START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 PASSWORD = "ở đâu cũng mặn"
@@ -299,3 +300,26 @@ def test_a_configuration_that_contradicts_itself_is_refused_by_name(engine, mosq
         with pytest.raises(AssertionError):
             saltline.start()
         assert why in saltline.log.read_text(), saltline.log.read_text()
+
+
+def test_a_full_disk_leaves_the_messages_with_the_broker(engine, mosquitto, small_disk):  # noqa: F811
+    broker = mosquitto()
+    saltline = upstream(engine(data={"dir": str(small_disk / "data")}), broker)
+    connected(saltline.start())
+    saltline.station("xuan-hoa")
+    time.sleep(1.2)
+    sender = Sender(broker)
+    sender.report(0)
+    wait_for("the first", lambda: stored(saltline) == {0})
+    fill(small_disk / "ballast")
+    for n in range(1, 2001):
+        sender.report(n)
+    wait_for("the engine to say that it is not ready", lambda: saltline.text("/-/ready")[0] == 503)
+    before = saltline.metric("saltline_upstream_acknowledged_total")
+    time.sleep(3)
+    assert saltline.metric("saltline_upstream_acknowledged_total") == before
+    assert saltline.metric("saltline_upstream_connected") == 1, "the connection is not kept"
+    (small_disk / "ballast").unlink()
+    wait_for("all", lambda: stored(saltline) == set(range(2001)), seconds=60)
+    sender.close()
+    assert saltline.stop() == 0

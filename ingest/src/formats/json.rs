@@ -56,12 +56,7 @@ fn said<'a>((name, raw): (Cow<'a, str>, RawValue<'a>)) -> Result<Said<'a>, Refus
 
 fn instant(time: &RawTime<'_>) -> Result<Timestamp, Refusal> {
     match time {
-        RawTime::Number(n) if n.is_finite() => {
-            let millis = if n.abs() < MILLIS_FROM { n * 1_000.0 } else { *n };
-            // `as` saturates; admit refuses both ends.
-            Ok(Timestamp::from_millis(millis.round() as i64))
-        }
-        RawTime::Number(_) => Err(bad_time("time: not a finite number")),
+        RawTime::Number(n) => unix(*n),
         RawTime::Text(text) => Timestamp::parse_rfc3339(text).map_err(|error| match error {
             BadTime::NoOffset => Refusal {
                 reason: Reason::NoOffset,
@@ -70,6 +65,16 @@ fn instant(time: &RawTime<'_>) -> Result<Timestamp, Refusal> {
             BadTime::Malformed => bad_time(&format!("time: `{}` is not RFC 3339", shorten(text))),
         }),
     }
+}
+
+/// Unix seconds or milliseconds.
+pub(super) fn unix(number: f64) -> Result<Timestamp, Refusal> {
+    if !number.is_finite() {
+        return Err(bad_time("time: not a finite number"));
+    }
+    let millis = if number.abs() < MILLIS_FROM { number * 1_000.0 } else { number };
+    // `as` saturates; admit refuses both ends.
+    Ok(Timestamp::from_millis(millis.round() as i64))
 }
 
 fn bad_time(detail: &str) -> Refusal {
@@ -91,7 +96,7 @@ fn broken(error: &serde_json::Error) -> Refusal {
 }
 
 /// An answer fits into one packet and one line of a log, whatever was sent.
-fn shorten(text: &str) -> Cow<'_, str> {
+pub(crate) fn shorten(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(160) {
         None => Cow::Borrowed(text),
         Some((at, _)) => Cow::Owned(format!("{}…", &text[..at])),

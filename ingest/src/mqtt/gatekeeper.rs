@@ -215,6 +215,11 @@ impl Grant {
         Self { denies: true, ..self }
     }
 
+    /// Does it allow this topic to be published on, and name its first level without a wildcard?
+    pub(super) fn names(&self, topic: &str) -> bool {
+        !self.denies && !self.filter.starts_with(['+', '#']) && self.speaks_of(Verb::Write, topic)
+    }
+
     /// Its filter.
     #[must_use]
     pub fn filter(&self) -> &str {

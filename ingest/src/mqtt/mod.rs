@@ -22,6 +22,7 @@ mod meter; // how much one may publish
 mod access; // what a connection carries of all that
 mod connection; // the loop of one client
 mod requests; // what each packet does
+mod told; // publishes in somebody else's words
 mod inbound; // between a publish and its acknowledgement
 mod end; // why a connection ends
 mod socket; // a stream and its two buffers

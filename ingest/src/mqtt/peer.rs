@@ -1,5 +1,6 @@
 //! What the one at the other end may touch. Denied unless it stands here.
 
+use crate::formats::{Format, THINGSBOARD_TOPIC};
 use crate::intake::Pass;
 
 use super::gatekeeper::{Entry, Grant, Verb, may};
@@ -18,6 +19,8 @@ pub(super) enum Peer {
 pub(super) enum Destination {
     /// Into the journal, then to subscribers.
     Readings,
+    /// The same, in somebody else's words.
+    Told(Format),
     /// To subscribers.
     Subscribers,
     /// Nowhere: the topic is not theirs.
@@ -60,6 +63,9 @@ impl Peer {
     pub(super) fn destination(&self, topic: &str) -> Destination {
         match self {
             Self::Station { readings, .. } if topic == readings => Destination::Readings,
+            Self::Station { .. } if topic == THINGSBOARD_TOPIC => {
+                Destination::Told(Format::ThingsBoard)
+            }
             Self::Station { prefix, .. } => match topic.strip_prefix(prefix.as_str()) {
                 Some(rest) if STATION_SAYS.contains(&rest) => Destination::Subscribers,
                 _ => Destination::Foreign,
@@ -69,7 +75,7 @@ impl Peer {
                 Destination::Foreign
             }
             Self::Guest { grants, .. } if may(grants, Verb::Write, topic) => {
-                Destination::Subscribers
+                told_by_gateway(grants, topic).map_or(Destination::Subscribers, Destination::Told)
             }
             Self::Guest { .. } => Destination::Foreign,
         }
@@ -107,6 +113,14 @@ impl Peer {
             Self::Guest { name, .. } => format!("guest\0{name}\0{client_id}"),
         }
     }
+}
+
+/// The format of a gateway's topic. A gateway is who has a grant that names the topic's first level itself: `#` gives
+/// nobody the voice of a station.
+fn told_by_gateway(grants: &[Grant], topic: &str) -> Option<Format> {
+    let format = Format::of_topic(topic);
+    let spoken = matches!(format, Format::ChirpStack | Format::Sparkplug);
+    (spoken && grants.iter().any(|grant| grant.names(topic))).then_some(format)
 }
 
 #[cfg(test)]
@@ -153,5 +167,29 @@ mod tests {
         assert!(!peer.may_read("warnings/#"));
         assert_eq!(peer.destination("x"), Destination::Subscribers);
         assert_eq!(peer.destination("stations/vam-kenh/readings"), Destination::Foreign);
+    }
+
+    #[test]
+    fn a_gateway_is_who_is_granted_its_topics_by_name() {
+        let grants = |filter| vec![Grant::new(filter, Verb::Write).unwrap()];
+        let uplink = "application/7/device/24e124136b502217/event/up";
+        let data = "spBv1.0/tg/DDATA/edge/xuan-hoa";
+        let told = |filter, topic| {
+            Peer::new(Entry::Guest { name: "gateway".into(), grants: grants(filter) })
+                .destination(topic)
+        };
+        assert_eq!(told("application/7/#", uplink), Destination::Told(Format::ChirpStack));
+        assert_eq!(told("spBv1.0/tg/+/edge/#", data), Destination::Told(Format::Sparkplug));
+        assert_eq!(told("application/8/#", uplink), Destination::Foreign);
+        assert_eq!(told("spBv1.0/tg/+/other/#", data), Destination::Foreign);
+        assert_eq!(told("#", uplink), Destination::Subscribers);
+        assert_eq!(told("+/tg/#", data), Destination::Subscribers);
+        assert_eq!(told("application/#", "application/7/x"), Destination::Subscribers);
+        let station = Station::new(StationCode::new("vam-kenh").unwrap());
+        let peer = Peer::new(Entry::Station(Arc::new(station)));
+        assert_eq!(peer.destination(THINGSBOARD_TOPIC), Destination::Told(Format::ThingsBoard));
+        assert_eq!(peer.destination(uplink), Destination::Foreign);
+        assert_eq!(peer.destination(data), Destination::Foreign);
+        assert_eq!(peer.destination("v1/devices/me/attributes"), Destination::Foreign);
     }
 }

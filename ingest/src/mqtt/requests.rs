@@ -76,6 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut heard = false;
         let verdict = match self.peer.destination(publish.topic) {
             Destination::Readings => self.take(publish),
+            Destination::Told(format) => self.take_told(format, publish),
             Destination::Subscribers if !keeps_its_word(publish) => {
                 let detail = "the payload is said to be UTF-8 and is not".to_owned();
                 Verdict::Refused(Fate::Wholly, self.refuse(publish, Reason::Malformed, detail))
@@ -167,13 +168,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Answer::Stored { refused: None } => Verdict::Good,
             Answer::Stored { refused: Some(refusal) } => Verdict::Refused(Fate::Partly, refusal),
         };
+        self.echo(publish);
+        verdict
+    }
+
+    /// To subscribers, once what was gathered with it is on disk.
+    pub(super) fn echo(&mut self, publish: &Publish<'_>) {
         let (retain, id) = (publish.retain, id_of(publish));
         let once = Origin::Client(&self.session, id).is_once();
         if once || self.shared.broker.concerns_anybody(retain) {
             let message = Arc::new(Message::new(published(publish)));
             self.inbound.gathering.echoes.push(Echo { message, retain, id });
         }
-        verdict
     }
 
     /// What a station says beside its readings and that we act upon is on disk before it is acknowledged.

@@ -11,6 +11,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::intake::{Answer, Proof};
+use crate::told::Told;
 
 use super::dial::Stream;
 use super::inbound::{Inbound, MESSAGES_MAX};
@@ -261,23 +262,27 @@ impl<'a> Connection<'a> {
     }
 
     fn take(&mut self, message: &Message) {
-        let Worker { config, stations, intake, .. } = self.worker;
-        let answer = take::take(config, stations, intake, message, self.inbound.batch());
-        self.taken(&answer, message);
+        let Worker { config, nodes, intake, .. } = self.worker;
+        let told = take::take(config, intake, nodes, message, self.inbound.batch());
+        self.taken(told, message);
     }
 
     fn take_oversized(&mut self, message: &Message, bytes: usize) {
         let Worker { config, intake, .. } = self.worker;
-        let answer = take::take_oversized(config, intake, message, bytes, self.inbound.batch());
-        self.taken(&answer, message);
+        let told = take::take_oversized(config, intake, message, bytes, self.inbound.batch());
+        self.taken(told, message);
     }
 
-    fn taken(&mut self, answer: &Answer, message: &Message) {
+    fn taken(&mut self, told: Told, message: &Message) {
         let counters = &self.worker.counters;
-        match answer {
-            Answer::Stored { refused: None } => counters.stored.increment(1),
-            Answer::Stored { refused: Some(_) } => counters.partly.increment(1),
-            Answer::Refused(_) => counters.refused.increment(1),
+        match told.answer {
+            None => counters.nothing.increment(1),
+            Some(Answer::Stored { refused: None }) => counters.stored.increment(1),
+            Some(Answer::Stored { refused: Some(_) }) => counters.partly.increment(1),
+            Some(Answer::Refused(_)) => counters.refused.increment(1),
+        }
+        if let Some(ask) = told.ask {
+            wire::publish(&mut self.write, self.worker.config.version, &ask);
         }
         self.inbound.add(message.id, message.topic.len() + message.payload.len());
     }

@@ -11,6 +11,7 @@ pub(super) struct Counters {
     pub(super) stored: Counter,
     pub(super) partly: Counter,
     pub(super) refused: Counter,
+    pub(super) nothing: Counter,
     pub(super) acknowledged: Counter,
 }
 
@@ -22,6 +23,7 @@ impl Counters {
             stored: fate("stored"),
             partly: fate("partly"),
             refused: fate("refused"),
+            nothing: fate("nothing"),
             acknowledged: counter!("saltline_upstream_acknowledged_total", "upstream" => name.to_owned()),
             name: name.to_owned(),
         }

@@ -5,6 +5,8 @@ use bytes::{Bytes, BytesMut};
 use rumqttc::mqttbytes::{self as bytes4, v4};
 use rumqttc::v5::mqttbytes::{self as bytes5, v5};
 
+use crate::formats::sparkplug::Ask;
+
 use super::config::{Config, Version};
 use super::frame::{Header, header};
 
@@ -125,6 +127,29 @@ pub(super) fn subscribe(to: &mut BytesMut, config: &Config) -> Result<(), Malfor
 pub(super) fn puback(to: &mut BytesMut, id: u16) {
     let [high, low] = id.to_be_bytes();
     to.extend_from_slice(&[0x40, 0x02, high, low]);
+}
+
+/// PUBLISH with QoS 0, which nobody answers: what is asked for is asked for again.
+pub(super) fn publish(to: &mut BytesMut, version: Version, ask: &Ask) {
+    let body = 2 + ask.topic.len() + usize::from(version == Version::V5) + ask.payload.len();
+    to.extend_from_slice(&[0x30]);
+    let mut left = body;
+    loop {
+        let more = if left < 0x80 { 0 } else { 0x80 };
+        to.extend_from_slice(&[(left & 0x7F) as u8 | more]);
+        left >>= 7;
+        if left == 0 {
+            break;
+        }
+    }
+    let length =
+        u16::try_from(ask.topic.len()).expect("it answers a topic of 65,535 bytes or less");
+    to.extend_from_slice(&length.to_be_bytes());
+    to.extend_from_slice(ask.topic.as_bytes());
+    if version == Version::V5 {
+        to.extend_from_slice(&[0]);
+    }
+    to.extend_from_slice(&ask.payload);
 }
 
 /// PINGREQ.

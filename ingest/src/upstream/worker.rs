@@ -8,14 +8,16 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::formats::Format;
+use crate::formats::sparkplug::Nodes;
 use crate::intake::Intake;
-use crate::stations::Stations;
 
 use super::backoff::Backoff;
 use super::config::Config;
 use super::connection::{Connection, End};
 use super::counters::Counters;
 use super::dial::dial;
+use super::take;
 use super::tls::{self, TlsError};
 
 /// From the first packet to the end of the TLS handshake.
@@ -35,14 +37,21 @@ pub enum UpstreamError {
     /// There is nothing to subscribe to.
     #[error("upstream `{0}` names no topics")]
     NoTopics(String),
-    /// A topic does not say whose it is, and neither does the format.
-    #[error("upstream `{name}`: {{station}} is missing in `{topic}`")]
-    NoStation {
+    /// A topic is not one that this format has.
+    #[error("upstream `{name}`: `{topic}` does not fit {format}: {wanted}")]
+    NotOfFormat {
         /// Which one.
         name: String,
         /// The topic.
         topic: String,
+        /// The format.
+        format: &'static str,
+        /// What would fit.
+        wanted: &'static str,
     },
+    /// The messages of a Sparkplug node have an order, which several workers would not keep.
+    #[error("upstream `{0}`: sparkplug needs one worker, because its messages have an order")]
+    Ordered(String),
     /// Each of the workers would get everything.
     #[error("upstream `{0}` has several workers and no shared subscription: set `share`")]
     NotShared(String),
@@ -59,7 +68,8 @@ pub(super) struct Worker {
     pub(super) config: Arc<Config>,
     pub(super) client_id: String,
     pub(super) intake: Intake,
-    pub(super) stations: Stations,
+    /// What Sparkplug nodes said at their birth.
+    pub(super) nodes: Nodes,
     pub(super) counters: Counters,
     number: usize,
 }
@@ -69,19 +79,16 @@ impl Upstream {
     ///
     /// # Errors
     /// [`UpstreamError`] where a certificate cannot be read, or the configuration contradicts itself.
-    pub fn new(
-        config: Config,
-        intake: &Intake,
-        stations: &Stations,
-    ) -> Result<Self, UpstreamError> {
+    pub fn new(config: Config, intake: &Intake) -> Result<Self, UpstreamError> {
         check(&config)?;
         let config = Arc::new(config);
         let counters = Counters::new(&config.name);
+        let nodes = Nodes::default();
         let worker = |number| Worker {
             client_id: client_id(&config.client_id, number),
             config: config.clone(),
             intake: intake.clone(),
-            stations: stations.clone(),
+            nodes: nodes.clone(),
             counters: counters.clone(),
             number,
         };
@@ -108,8 +115,13 @@ fn check(config: &Config) -> Result<(), UpstreamError> {
     if config.topics.is_empty() {
         return Err(UpstreamError::NoTopics(name()));
     }
-    if let Some(topic) = config.topics.iter().find(|topic| !topic.names_station()) {
-        return Err(UpstreamError::NoStation { name: name(), topic: topic.to_string() });
+    if let Some(topic) = config.topics.iter().find(|topic| !take::fits(config.format, topic)) {
+        let (format, topic) = (config.format.as_str(), topic.to_string());
+        let wanted = take::wanted(config.format);
+        return Err(UpstreamError::NotOfFormat { name: name(), topic, format, wanted });
+    }
+    if config.format == Format::Sparkplug && (1 < config.workers || config.share.is_some()) {
+        return Err(UpstreamError::Ordered(name()));
     }
     if 1 < config.workers && config.share.is_none() {
         return Err(UpstreamError::NotShared(name()));

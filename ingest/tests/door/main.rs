@@ -3,6 +3,7 @@
 
 mod stand; // a door, its journals, and raw clients
 mod readings; // from a publish to its acknowledgement
+mod told; // in somebody else's words
 mod exactly; // QoS 2, both ways
 mod five; // what MQTT 5 adds
 mod login; // who comes in

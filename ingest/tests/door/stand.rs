@@ -77,6 +77,10 @@ impl Keys {
             station("xuan-hoa"),
             guest("board", &[("latest/#", Verb::Read), ("stations/#", Verb::Read)]),
             guest("all", &[("#", Verb::ReadAndWrite)]),
+            guest(
+                "gateway",
+                &[("application/7/#", Verb::Write), ("spBv1.0/tg/#", Verb::ReadAndWrite)],
+            ),
             guest("all-2", &[("#", Verb::ReadAndWrite)]),
             guest("all-3", &[("#", Verb::ReadAndWrite)]),
         ]))
@@ -146,6 +150,9 @@ fn stand_in(
     let dead = Journal::open(&dir.path().join("deadletter"), &journals).unwrap();
     let table = ParameterTable::new(&domain::standard_parameters());
     let intake = Intake::new(journal.clone(), dead.clone(), table, ADMIT, clock.clone());
+    let known_as = vec!["24e124136b502217".to_owned(), "tg/edge/pier".to_owned()];
+    let station = Station::new(StationCode::new("vam-kenh").unwrap());
+    intake.stations().set([Station { known_as, ..station }]);
     let sessions = (memory == Memory::Kept)
         .then(|| SessionLog::open(&dir.path().join("sessions"), clock.clone()).unwrap());
     let door = match &sessions {

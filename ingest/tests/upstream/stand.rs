@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::{Clock, Station, StationCode, Timestamp};
 use ingest::upstream::{Address, Config, Template, Upstream, Version};
-use ingest::{ADMIT, Format, Intake, ParameterTable, Stations};
+use ingest::{ADMIT, Format, Intake, ParameterTable};
 use journal::Journal;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -56,9 +56,8 @@ impl Stand {
         let dead = Journal::open(&dir.path().join("deadletter"), &journals).unwrap();
         let table = ParameterTable::new(&domain::standard_parameters());
         let intake = Intake::new(journal.clone(), dead.clone(), table, ADMIT, Arc::new(Held));
-        let stations = Stations::default();
-        stations.set([Station::new(StationCode::new("xuan-hoa").unwrap())]);
-        let upstream = Upstream::new(config, &intake, &stations).unwrap();
+        intake.stations().set([Station::new(StationCode::new("xuan-hoa").unwrap())]);
+        let upstream = Upstream::new(config, &intake).unwrap();
         let stop = CancellationToken::new();
         let mut running = JoinSet::new();
         running.spawn(upstream.run(stop.clone()));

@@ -119,6 +119,21 @@ impl<'a> Section<'a> {
         items.iter().map(one).collect()
     }
 
+    /// A list of texts; empty where it is missing.
+    pub(super) fn texts_maybe(
+        &self,
+        key: &str,
+        wanted: &'static str,
+    ) -> Result<Vec<String>, PackError> {
+        let Some(value) = self.table.get(key) else { return Ok(Vec::new()) };
+        let Value::Array(items) = value else { return Err(self.wrong(key, value, wanted)) };
+        let one = |item: &Value| match item {
+            Value::String(text) => Ok(text.clone()),
+            other => Err(self.wrong(key, other, wanted)),
+        };
+        items.iter().map(one).collect()
+    }
+
     /// A finite number that must be there.
     pub(super) fn number(&self, key: &str, wanted: &'static str) -> Result<f64, PackError> {
         match self.number_maybe(key, wanted)? {

@@ -8,8 +8,9 @@ use super::section::{Section, parse};
 use super::{PackError, Problem, STATIONS};
 use crate::River;
 
-const KEYS: [&str; 8] =
-    ["code", "name", "lat", "lon", "river", "km_from_mouth", "interval", "field"];
+const KEYS: [&str; 9] =
+    ["code", "name", "lat", "lon", "river", "km_from_mouth", "interval", "known_as", "field"];
+const KNOWN_AS: &str = "a list of names, as [\"24e124136b502217\"]";
 const FIELD_KEYS: [&str; 4] = ["name", "parameter", "scale", "offset"];
 
 pub(super) fn read(text: &str) -> Result<Vec<Station>, PackError> {
@@ -58,6 +59,7 @@ fn station(section: &Section<'_>) -> Result<Station, PackError> {
         km_from_mouth: section.number_maybe("km_from_mouth", "kilometres, as 42.0")?,
         interval: section.duration("interval")?,
         profile: Profile { fields },
+        known_as: section.texts_maybe("known_as", KNOWN_AS)?,
     })
 }
 
