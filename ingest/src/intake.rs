@@ -287,17 +287,17 @@ impl Intake {
             return Answer::Refused(Refusal { reason: Reason::ForeignTopic, detail });
         }
         let decoded = match Format::of_topic(&letter.topic) {
-            Some(Format::ThingsBoard) => thingsboard::decode(&letter.payload),
-            Some(Format::ChirpStack) => {
+            Format::ThingsBoard => thingsboard::decode(&letter.payload),
+            Format::ChirpStack => {
                 let device = chirpstack_device(&letter.topic).unwrap_or_default();
                 chirpstack::decode(&letter.payload, device)
             }
             // Aliases mean what the births before it said, and these are gone.
-            Some(Format::Sparkplug) => {
+            Format::Sparkplug => {
                 let detail = "a Sparkplug message cannot be read without its birth".to_owned();
                 Err(Refusal { reason: Reason::NoBirth, detail })
             }
-            Some(Format::Json) | None => json::decode(&letter.payload),
+            Format::Json => json::decode(&letter.payload),
         };
         let reports = match decoded {
             Ok(reports) => reports,
