@@ -26,8 +26,7 @@ help:
 
 demo: $(STAMPS)/build web
 	$(SAY) 'Building Saltline (the first time takes some minutes; cargo says what it is at)'
-	cargo build --profile demo --locked --bin saltline
-	cargo build --profile demo --locked --package firmware-sim --bin firmware-sim
+	cargo build --profile demo --locked --workspace --bin saltline --bin firmware-sim
 	$(SAY) 'Starting the demo'
 	@exec "$${CARGO_TARGET_DIR:-target}/demo/saltline" demo $(ARGS)
 

@@ -5,11 +5,10 @@ many reports shared one. Then the time to PUBACK at half of the greatest rate be
 of 10,000 idle connections, of 2,000 TLS handshakes, and of 500 half-open handshakes with 500 clients that never read.
 """
 
-import asyncio
 import json
 import os
 import pathlib
-import re
+import resource
 import socket
 import ssl
 import subprocess
@@ -35,6 +34,15 @@ def mosquitto(folder, persistence):
     knock = ["mosquitto_pub", "-p", str(port), "-t", "x", "-m", "y"]
     conftest.wait_for("mosquitto", lambda: not subprocess.run(knock, capture_output=True).returncode)
     return server.pid, port, server
+
+
+def certificate(folder):
+    """A TLS listener with a certificate of its own making (P-256, as a public authority would give)."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert],
+                   check=True, capture_output=True)
+    return {"tls_listen": "127.0.0.1:0", "tls_cert_file": str(cert), "tls_key_file": str(key)}
 
 
 def commits(engine):
@@ -155,10 +163,15 @@ def hostile(engine, keys):
 
 
 def main():
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # For us and for the servers that we start.
     with tempfile.TemporaryDirectory(dir=ROOT / "artefacts") as folder:
         folder = pathlib.Path(folder)
         folder.chmod(0o755)
-        engine = conftest.Engine(folder)
+        engine = conftest.Engine(folder, mqtt={
+            **certificate(folder), "anonymous": [{"grants": ["read:#"]}], "limits": {
+                "connections": 20_000, "connections_per_address": 12_000, "handshakes_per_address": 1_000, "publishes_per_s": 1_000_000,
+                "bytes_per_s": "1GiB"}})
         keys = folder / "keys.json"
         stations = "".join(f'[[station]]\ncode = "load-{n}"\nname = "Load {n}"\ninterval = "10s"\n' for n in range(STATIONS))
         engine.pack(stations__toml=stations, rules__toml=conftest.RULES.replace('stations = ["xuan-hoa"]\n', ""))
@@ -169,6 +182,9 @@ def main():
         try:
             rates = shapes(engine, keys, peers)
             half_rate(engine, keys, folder, rates[SHAPES[0][:2]])
+            handshakes(engine)
+            hostile(engine, keys)
+            idle(engine)
         finally:
             engine.kill()
             for _, _, peer in peers.values():
