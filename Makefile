@@ -54,6 +54,7 @@ bench: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv
 	cargo build --release --locked --bins --workspace
 	cargo bench --workspace --locked
 	$(VENV)/bin/python benches/front_door.py
+	$(VENV)/bin/python benches/door.py
 	$(VENV)/bin/python benches/whole_path.py
 	$(VENV)/bin/python benches/footprint.py
 

@@ -108,8 +108,11 @@ def half_rate(engine, keys, folder, rate):
          "allowed_p50_ms": round(p50 + 1, 2), "allowed_p99_ms": round(p99 + 5, 2)})
 
 
-def connect_packet(client_id):
-    body = b"\x00\x04MQTT\x04\x02\x00\x00" + len(client_id).to_bytes(2, "big") + client_id
+def connect_packet(client_id, key=None):
+    """CONNECT of MQTT 3.1.1, as anybody or as the station of this code."""
+    text = lambda value: len(value).to_bytes(2, "big") + value
+    login = text(client_id) + text(key) if key else b""
+    body = text(b"MQTT") + (b"\x04\xc2" if key else b"\x04\x02") + b"\x00\x00" + text(client_id) + login
     return bytes([0x10, len(body)]) + body
 
 
@@ -128,14 +131,15 @@ def idle(engine):
         one.close()
 
 
-def handshakes(engine):
+def handshakes(engine, keys):
     """CPU of a full TLS 1.3 handshake, login and goodbye."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    logins = [(login["code"].encode(), login["key"].encode()) for login in json.loads(keys.read_text())]
     before = cpu_seconds(engine.process.pid)
     for n in range(HANDSHAKES):
         with socket.create_connection(("127.0.0.1", engine.mqtts)) as raw, context.wrap_socket(raw) as one:
-            one.sendall(connect_packet(b"tls-%d" % n))
+            one.sendall(connect_packet(*logins[n % len(logins)]))
             assert one.recv(4) == b"\x20\x02\x00\x00"
     used = cpu_seconds(engine.process.pid) - before
     say({"bench": "TLS handshakes", "connections": HANDSHAKES, "cpu_ms_each": round(used * 1000 / HANDSHAKES, 3)})
@@ -182,7 +186,7 @@ def main():
         try:
             rates = shapes(engine, keys, peers)
             half_rate(engine, keys, folder, rates[SHAPES[0][:2]])
-            handshakes(engine)
+            handshakes(engine, keys)
             hostile(engine, keys)
             idle(engine)
         finally:
