@@ -114,7 +114,21 @@ impl Writer {
             }
             queue = self.shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
-        Some(std::mem::take(&mut queue.groups))
+        let fitting = self.fitting(&queue.groups);
+        let rest = queue.groups.split_off(fitting);
+        Some(std::mem::replace(&mut queue.groups, rest))
+    }
+
+    /// How many of the groups are written together: as many as one segment takes, and one at least. What waited long
+    /// does not make one segment of everything, which would be let go only when all of it is over.
+    fn fitting(&self, groups: &[Group]) -> usize {
+        let mut left = self.shared.segment_bytes_max;
+        let fits = |group: &&Group| {
+            let bytes: usize = group.records.iter().map(Bytes::len).sum();
+            left = left.saturating_sub(bytes as u64);
+            0 < left
+        };
+        groups.iter().take_while(fits).count().max(1)
     }
 
     fn commit(&mut self, groups: &[Group]) -> Result<(), JournalError> {
