@@ -24,6 +24,13 @@ use crate::{Durable, JournalError, Position, State};
 /// room was made, seldom enough to cost nothing.
 const FULL_RETRY: Duration = Duration::from_millis(250);
 
+/// Zeros written behind the records when these reach the end of the file. A sync of bytes that a file already holds
+/// writes them alone; one that makes the file longer waits for the file system's own journal too. Measured on ext4 with
+/// records of 2 kB: p50 165 µs beside 300, 80 µs of CPU beside 150. So much is one longer sync in about a thousand
+/// reports, and what a seldom written journal has too much on disk.
+const ROOM_BYTES: u64 = 256 << 10;
+const ZEROS: [u8; ROOM_BYTES as usize] = [0; ROOM_BYTES as usize];
+
 /// What the handle and the thread share.
 pub struct Shared {
     pub dir: PathBuf,
@@ -84,12 +91,14 @@ pub struct Writer {
     active: Segment,
     end: Position,
     offset: u64,
+    /// Where the room behind the records ends, and the file.
+    room_end: u64,
     buffer: Vec<u8>,
 }
 
 impl Writer {
     pub fn new(shared: Arc<Shared>, active: Segment, end: Position, offset: u64) -> Self {
-        Self { shared, active, end, offset, buffer: Vec::new() }
+        Self { shared, active, end, offset, room_end: offset, buffer: Vec::new() }
     }
 
     /// Runs until the journal is closed and everything that waited is answered.
@@ -103,6 +112,9 @@ impl Writer {
                 Ok(()) => self.answer(groups),
                 Err(error) => refuse(groups, &error),
             }
+        }
+        if self.shared.failed().is_none() {
+            self.give_room_back();
         }
     }
 
@@ -162,6 +174,7 @@ impl Writer {
         }
         drop(segments);
         self.offset += self.buffer.len() as u64;
+        self.active.ends_at(self.offset);
         self.end += notes.len() as u64;
         self.shared.durable.send_replace(self.end);
     }
@@ -204,6 +217,7 @@ impl Writer {
         if let Err(error) = self.active.file.set_len(self.offset) {
             return Err(self.fail("cut", &error));
         }
+        self.room_end = self.offset;
         metrics::counter!("saltline_journal_full_total").increment(1);
         if !matches!(*self.shared.state.borrow(), State::Full) {
             tracing::error!(
@@ -225,7 +239,39 @@ impl Writer {
         if self.shared.faults.disk_full.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.active.file.write_all_at(&self.buffer, self.offset)
+        self.active.file.write_all_at(&self.buffer, self.offset)?;
+        self.make_room()
+    }
+
+    /// Writes zeros behind records that reach over the end of the file.
+    fn make_room(&mut self) -> io::Result<()> {
+        let end = self.offset + self.buffer.len() as u64;
+        if end <= self.room_end {
+            return Ok(());
+        }
+        let room = self.shared.segment_bytes_max.saturating_sub(end).min(ROOM_BYTES);
+        let zeros = &ZEROS[..usize::try_from(room).expect("it is at most 256 KiB")];
+        self.room_end = match self.active.file.write_all_at(zeros, end) {
+            Ok(()) => end + room,
+            // The records have their place; without room behind them the next sync is slower, no more.
+            Err(error) if is_full(&error) => {
+                self.active.file.set_len(end)?;
+                end
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(())
+    }
+
+    /// Cuts the unused room off a segment that nothing more is written to. It is room on the disk, no more: who reads
+    /// the segment stops at zeros.
+    fn give_room_back(&mut self) {
+        if self.offset < self.room_end
+            && let Err(error) = self.active.file.set_len(self.offset)
+        {
+            tracing::warn!(path = %self.active.path.display(), %error, "unused room stays on disk");
+        }
+        self.room_end = self.offset;
     }
 
     fn sync(&mut self) -> Result<(), JournalError> {
@@ -239,9 +285,12 @@ impl Writer {
     /// The active segment is complete and synced; the next one begins.
     fn roll(&mut self) -> io::Result<()> {
         let next = Segment::create(&self.shared.dir, self.end)?;
+        self.give_room_back();
+        next.ends_at(SEGMENT_HEADER);
         self.shared.segments.write().unwrap_or_else(PoisonError::into_inner).push(next.clone());
         self.active = next;
         self.offset = SEGMENT_HEADER;
+        self.room_end = SEGMENT_HEADER;
         Ok(())
     }
 

@@ -1,8 +1,9 @@
 //! What a power cut left behind. Only the last segment can be torn, because a segment is finished and synced before
 //! the next one begins; so only it is read through at start, and the start takes as long for a month as for a day.
 //!
-//! Everything after the last good record is cut off. It was never acknowledged, unless the disk itself damaged it;
-//! therefore the cut bytes are kept beside the segments as `torn-<position>-<n>.bin`, counted and logged.
+//! Everything after the last good record is cut off. Zeros alone are room that was never used. Anything else was never
+//! acknowledged, unless the disk itself damaged it; therefore the cut bytes are kept beside the segments as
+//! `torn-<position>-<n>.bin`, counted and logged.
 
 use std::path::Path;
 
@@ -46,6 +47,7 @@ pub fn recover(dir: &Path) -> Result<Found, JournalError> {
     let Some(last) = segments.last_mut() else {
         let fresh = Segment::create(dir, 0).map_err(JournalError::io("create segment in", dir))?;
         let tail_bytes = crate::segment::SEGMENT_HEADER;
+        fresh.ends_at(tail_bytes);
         return Ok(Found { segments: vec![fresh], end: 0, tail_bytes, torn_bytes });
     };
     let (end, tail_bytes, cut) = walk_last(dir, last)?;
@@ -63,15 +65,17 @@ fn walk_last(dir: &Path, last: &mut Segment) -> Result<(Position, u64, u64), Jou
     for (position, offset) in places {
         last.note(position, offset);
     }
-    let length = last.file.metadata().map_err(JournalError::io("look at", &last.path))?.len();
-    if offset == length {
-        // A killed process leaves written pages that were never synced: durable before anybody reads them.
-        last.file.sync_data().map_err(JournalError::io("sync", &last.path))?;
+    let torn = !last.is_unused_from(offset)?;
+    let cut = if torn { keep_torn(dir, &last.path, end, offset)? } else { 0 };
+    if offset < last.length()? {
+        last.file.set_len(offset).map_err(JournalError::io("cut", &last.path))?;
+    }
+    // A killed process leaves written pages that were never synced: durable before anybody reads them.
+    last.file.sync_all().map_err(JournalError::io("sync", &last.path))?;
+    last.ends_at(offset);
+    if !torn {
         return Ok((end, offset, 0));
     }
-    let cut = keep_torn(dir, &last.path, end, offset)?;
-    last.file.set_len(offset).map_err(JournalError::io("cut", &last.path))?;
-    last.file.sync_all().map_err(JournalError::io("sync", &last.path))?;
     let what = match stopped {
         Frame::Bad(what) => what,
         _ => "record ends early",

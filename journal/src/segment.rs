@@ -6,6 +6,7 @@
 //! crc32   u32      over magic and first
 //! zero    [u8; 4]
 //! frames  …        see `frame`
+//! zeros   …        room for more, in the segment that is written to (see `commit`); a power cut leaves them there
 //! ```
 //! An old program refuses a segment of a newer version by its magic and touches nothing.
 
@@ -14,6 +15,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
@@ -36,7 +38,12 @@ pub struct Segment {
     pub file: Arc<File>,
     /// Some records' places, first record first; grows as records are written or walked over.
     pub index: Vec<(Position, u64)>,
+    /// The place after the last durable record, where the writer keeps it up to date; else [`UNKNOWN`].
+    end: Arc<AtomicU64>,
 }
+
+/// No writer says where a segment's records end: its file does.
+const UNKNOWN: u64 = u64::MAX;
 
 impl Segment {
     pub fn name(first: Position) -> String {
@@ -63,7 +70,8 @@ impl Segment {
             drop(std::fs::remove_file(&path));
             return Err(error);
         }
-        Ok(Self { first, path, file: Arc::new(file), index: vec![(first, SEGMENT_HEADER)] })
+        let index = vec![(first, SEGMENT_HEADER)];
+        Ok(Self { first, path, file: Arc::new(file), index, end: Arc::new(UNKNOWN.into()) })
     }
 
     /// Opens a segment and checks its header. `Ok(None)` where the header itself is torn.
@@ -93,7 +101,8 @@ impl Segment {
             Err(error) => return Err(JournalError::io("read", path)(error)),
         }
         let index = vec![(first, SEGMENT_HEADER)];
-        Ok(Some(Self { first, path: path.to_owned(), file: Arc::new(file), index }))
+        let end = Arc::new(UNKNOWN.into());
+        Ok(Some(Self { first, path: path.to_owned(), file: Arc::new(file), index, end }))
     }
 
     /// Remembers where a record stands, if it is far enough from the last one remembered.
@@ -113,14 +122,43 @@ impl Segment {
     /// A copy that knows only the place nearest to `at`: what a reader needs, without the index of a whole segment.
     pub fn light(&self, at: Position) -> Self {
         let index = vec![self.nearest(at)];
-        Self { first: self.first, path: self.path.clone(), file: self.file.clone(), index }
+        let end = self.end.clone();
+        Self { first: self.first, path: self.path.clone(), file: self.file.clone(), index, end }
+    }
+
+    /// Everything before this place is durable, and readers need not look behind it.
+    pub fn ends_at(&self, offset: u64) {
+        self.end.store(offset, Ordering::Release);
+    }
+
+    /// The file's bytes.
+    pub fn length(&self) -> Result<u64, JournalError> {
+        let meta = self.file.metadata().map_err(JournalError::io("look at", &self.path))?;
+        Ok(meta.len())
+    }
+
+    /// Is there nothing but zeros from this place on? That is room which was never written to, or the end of the file.
+    pub fn is_unused_from(&self, mut offset: u64) -> Result<bool, JournalError> {
+        loop {
+            let chunk = self.chunk(offset, 1 << 18)?;
+            if chunk.is_empty() {
+                return Ok(true);
+            }
+            if chunk.iter().any(|&byte| byte != 0) {
+                return Ok(false);
+            }
+            offset += chunk.len() as u64;
+        }
     }
 
     /// Reads about `size` bytes from `offset`, fewer at the end of the file.
     pub fn chunk(&self, offset: u64, size: usize) -> Result<Bytes, JournalError> {
         // A follower at the end of a busy journal asks thousands of times a second for the little that is new: room
-        // for a whole chunk would be zeroed each time.
-        let length = self.file.metadata().map_err(JournalError::io("look at", &self.path))?.len();
+        // for a whole chunk would be zeroed each time, and the writer's room read with it.
+        let length = match self.end.load(Ordering::Acquire) {
+            UNKNOWN => self.length()?,
+            end => end,
+        };
         let there = usize::try_from(length.saturating_sub(offset)).unwrap_or(usize::MAX);
         let size = size.min(there);
         let mut chunk = vec![0; size];

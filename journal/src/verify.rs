@@ -88,7 +88,7 @@ impl Unverified {
                 true
             })?;
             let whole = self.next.is_none_or(|next| next == position);
-            if offset == self.length(&segment)? && whole {
+            if whole && segment.is_unused_from(offset)? {
                 return Ok(found);
             }
             let damage = Damage { position, offset, what: what(&stopped) };
@@ -98,7 +98,7 @@ impl Unverified {
                     found.damage.get_or_insert(damage);
                     from = next;
                 }
-                None => return Ok(self.end(found, damage, self.length(&segment)?)),
+                None => return Ok(self.end(found, damage, segment.length()?)),
             }
         }
     }
@@ -118,11 +118,6 @@ impl Unverified {
     fn headless(&self) -> Verified {
         let damage = Damage { position: self.first, offset: 0, what: "header differs" };
         self.end(Verified::default(), damage, self.bytes)
-    }
-
-    fn length(&self, segment: &Segment) -> Result<u64, JournalError> {
-        let meta = segment.file.metadata().map_err(JournalError::io("look at", &self.path))?;
-        Ok(meta.len())
     }
 }
 

@@ -160,6 +160,58 @@ fn a_torn_tail_is_cut_counted_and_kept_aside() {
 }
 
 #[test]
+fn room_that_a_power_cut_leaves_is_no_torn_tail() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path(), &Config::default()).unwrap();
+    fill(&journal, 0, 10);
+    let path = last_segment(dir.path());
+    let running = std::fs::read(&path).unwrap();
+    drop(journal);
+    let closed = std::fs::read(&path).unwrap();
+    assert!(closed.len() < running.len(), "the room is there while the journal is open, not after");
+    let room = &running[closed.len()..];
+    assert!(room.iter().all(|&byte| byte == 0));
+    let with = |bytes: &[u8]| std::fs::write(&path, bytes).unwrap();
+    let open = || Journal::open(dir.path(), &Config::default()).unwrap();
+
+    with(&running);
+    let looked = crate::verify::segments(dir.path()).unwrap()[0].verify(|_| ()).unwrap();
+    assert_eq!((looked.records, looked.lost, looked.torn_bytes), (10, 0, 0));
+    let journal = open();
+    assert_eq!((journal.torn_bytes(), journal.durable_end()), (0, 10));
+    fill(&journal, 10, 1);
+    expect_all(&journal, 11);
+    drop(journal);
+
+    // The disk wrote the second half of a group and not the first.
+    let mut torn = running.clone();
+    torn[closed.len() + 40..closed.len() + 60].fill(7);
+    with(&torn);
+    let journal = open();
+    assert_eq!(journal.torn_bytes(), room.len() as u64);
+    assert!(dir.path().join("torn-10-0.bin").exists());
+    expect_all(&journal, 10);
+    fill(&journal, 10, 1);
+    expect_all(&journal, 11);
+}
+
+#[test]
+fn a_finished_segment_keeps_no_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config { segment_bytes_max: 300 << 10, ..Config::default() };
+    let journal = Journal::open(dir.path(), &config).unwrap();
+    for _ in 0..5 {
+        journal.append_blocking(vec![Bytes::from(vec![7; 100 << 10])]).unwrap();
+    }
+    let segments = crate::verify::segments(dir.path()).unwrap();
+    let bytes: Vec<_> = segments.iter().map(|segment| segment.bytes).collect();
+    let two = 2 * (8 + (100 << 10)) + crate::segment::SEGMENT_HEADER;
+    assert_eq!(bytes[..2], [two, two], "{bytes:?}");
+    assert!(bytes[2] <= 300 << 10, "{bytes:?}");
+    assert_eq!(all(&journal).len(), 5);
+}
+
+#[test]
 fn a_damaged_finished_segment_is_named_not_skipped() {
     let dir = tempfile::tempdir().unwrap();
     let journal = Journal::open(dir.path(), &small()).unwrap();
