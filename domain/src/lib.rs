@@ -5,6 +5,7 @@ mod time; // one instant, one clock, one local time
 mod code; // names that are also keys
 mod flag; // how far a number can be trusted
 mod parameter; // what is measured, in which one unit
+pub mod unit; // what turns other units into it
 mod station; // where it is measured, by whom, how often
 mod report; // what a station said
 mod refusal; // why we do not believe it
@@ -26,5 +27,5 @@ pub use refusal::{Reason, Refusal};
 pub use report::{Report, Said, Stated, Status};
 pub use rule::{LEVELS_MAX, Level, Rule, RuleError};
 pub use station::{Mapping, Place, Profile, Station};
-pub use time::{BadTime, Clock, Timestamp};
+pub use time::{BadTime, Clock, Timestamp, VIETNAM_OFFSET_S};
 pub use verdict::{Verdict, Water, Why};

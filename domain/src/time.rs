@@ -25,6 +25,34 @@ pub enum BadTime {
     NoOffset,
 }
 
+/// Seconds that a wall clock in Vietnam is ahead of UTC.
+pub const VIETNAM_OFFSET_S: i32 = 7 * 3_600;
+
+/// Year, month, day, hour, minute, perhaps second and its fraction, in the digits of a text.
+fn civil(text: &str) -> Option<jiff::civil::DateTime> {
+    let (whole, fraction) = match text.split_once(['.', ',']) {
+        Some((whole, fraction)) => (whole, fraction),
+        None => (text, ""),
+    };
+    let between = |c: char| matches!(c, '-' | '/' | ' ' | 'T' | ':');
+    if !whole.chars().all(|c| c.is_ascii_digit() || between(c)) {
+        return None;
+    }
+    let digits: String = whole.chars().filter(char::is_ascii_digit).collect();
+    if !matches!(digits.len(), 12 | 14) || fraction.len() > 9 {
+        return None;
+    }
+    let number = |from: usize, to: usize| digits.get(from..to).unwrap_or("0").parse::<i16>().ok();
+    let small = |from: usize| i8::try_from(number(from, from + 2)?).ok();
+    let nanoseconds = match fraction {
+        "" => 0,
+        digits => format!("{digits:0<9}").parse().ok()?,
+    };
+    let second = if digits.len() == 14 { small(12)? } else { 0 };
+    let (date, clock) = ((number(0, 4)?, small(4)?, small(6)?), (small(8)?, small(10)?));
+    jiff::civil::DateTime::new(date.0, date.1, date.2, clock.0, clock.1, second, nanoseconds).ok()
+}
+
 /// Tells the time. The rim is given one; everything inside takes `now`.
 pub trait Clock: Send + Sync + 'static {
     /// The present instant.
@@ -56,6 +84,18 @@ impl Timestamp {
             Ok(_) => Err(BadTime::NoOffset),
             Err(_) => Err(BadTime::Malformed),
         }
+    }
+
+    /// Reads a date and a time of day that somebody's wall clock showed, `offset_s` seconds ahead of UTC: `-`, `/`, a
+    /// blank, `T` and `:` between the numbers or nothing at all, seconds and their fraction or none.
+    ///
+    /// # Errors
+    /// [`BadTime::Malformed`].
+    pub fn parse_local(text: &str, offset_s: i32) -> Result<Self, BadTime> {
+        let offset = Offset::from_seconds(offset_s).map_err(|_| BadTime::Malformed)?;
+        let civil = civil(text.trim()).ok_or(BadTime::Malformed)?;
+        let instant = offset.to_timestamp(civil).map_err(|_| BadTime::Malformed)?;
+        Ok(Self(instant.as_millisecond()))
     }
 
     /// How long after `earlier` this is; zero where it is not after.
@@ -125,6 +165,28 @@ impl fmt::Debug for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wall_clock_is_read_in_the_forms_of_loggers() {
+        let five = Timestamp::parse_rfc3339("2024-03-12T05:00:00+07:00").unwrap();
+        for text in
+            ["20240312050000", "2024-03-12 05:00:00", "2024/03/12 05:00", "2024-03-12T05:00:00.000"]
+        {
+            assert_eq!(Timestamp::parse_local(text, VIETNAM_OFFSET_S), Ok(five), "{text}");
+        }
+        let half = Timestamp::parse_local("2024-03-12 05:00:00.5", VIETNAM_OFFSET_S).unwrap();
+        assert_eq!(half.as_millis() - five.as_millis(), 500);
+        for text in [
+            "",
+            "2024031205",
+            "2024-13-12 05:00",
+            "2024-03-12 05:00:00+07:00",
+            "20240312 5:00:00",
+            "x",
+        ] {
+            assert_eq!(Timestamp::parse_local(text, 0), Err(BadTime::Malformed), "{text}");
+        }
+    }
 
     #[test]
     fn any_offset_is_the_same_instant() {

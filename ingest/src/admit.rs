@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::{
     Admitted, Flag, Measured, Parameter, ParameterCode, Reason, Refusal, Report, Said, Stated,
-    Station, Status, Timestamp,
+    Station, Status, Timestamp, unit,
 };
 use rustc_hash::FxHashMap;
 
@@ -133,17 +133,26 @@ fn measured(
             None => return Err(unknown(said, table)),
         },
     };
-    // A mapped field is in the station's own unit, which the profile knows; a standard one must be in ours.
-    if let (Some(stated), Some(ours)) = (said.unit.as_deref(), unit)
-        && stated != ours
-    {
-        let detail = format!("values.{}.unit: `{stated}`; {parameter} is in `{ours}`", said.name);
-        return Err(Refusal { reason: Reason::WrongUnit, detail });
-    }
     let value = match (said.value, own) {
+        // A mapped field is in the station's own unit, which the profile knows.
         (Some(value), Some(field)) => Some(value * field.scale + field.offset),
         (value, _) => value,
     };
+    // A standard one is in ours, unless it says another that can be turned into ours.
+    let value = match (value, said.unit.as_deref(), unit) {
+        (Some(value), Some(stated), Some(ours)) if stated != ours => {
+            Some(unit::convert(value, stated, ours).ok_or_else(|| {
+                wrong_unit(said, format!("`{stated}`; {parameter} is in `{ours}`"))
+            })?)
+        }
+        (value, _, _) => value,
+    };
+    if let (Some(value), Some("mS/cm")) = (value, unit)
+        && let Some(likely) = slip(value)
+    {
+        let detail = format!("{value} mS/cm is no water; the unit is likely {likely}");
+        return Err(wrong_unit(said, detail));
+    }
     if let Some(value) = value
         && (!value.is_finite() || limits.magnitude_max < value.abs())
     {
@@ -156,6 +165,24 @@ fn measured(
         (Some(_), Status::Calibrating | Status::Fault) => Flag::Bad,
     };
     Ok(Measured { parameter: parameter.clone(), value, flag })
+}
+
+fn wrong_unit(said: &Said<'_>, what: impl std::fmt::Display) -> Refusal {
+    Refusal { reason: Reason::WrongUnit, detail: format!("values.{}.unit: {what}", said.name) }
+}
+
+/// The largest conductivity of water in the field, mS/cm: sea water at 35 °C has 65.
+const CONDUCTIVITY_MAX: f64 = 100.0;
+
+/// The unit that somebody meant whose number cannot be mS/cm.
+fn slip(value: f64) -> Option<&'static str> {
+    let would_be = |factor: f64| value * factor <= CONDUCTIVITY_MAX;
+    match () {
+        () if value <= CONDUCTIVITY_MAX => None,
+        () if would_be(1e-2) => Some("µS/cm or mS/m"),
+        () if would_be(1e-3) => Some("µS/cm"),
+        () => None,
+    }
 }
 
 fn unknown(said: &Said<'_>, table: &ParameterTable) -> Refusal {
