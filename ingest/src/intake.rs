@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
-use domain::{Clock, Reason, Refusal, Report, Station, Timestamp};
+use domain::{Clock, Reason, Refusal, Report, Stated, Station, Timestamp};
 use journal::{Durable, Journal, JournalError};
 use metrics::Counter;
 
 use crate::admit::{Limits, ParameterTable, admit};
 use crate::deadletter::DeadLetter;
+use crate::formats::shape::{Shape, Way};
 use crate::formats::sparkplug::Nodes;
-use crate::formats::{Format, chirpstack, chirpstack_device, json, thingsboard};
+use crate::formats::{Format, chirpstack, chirpstack_device, json};
 use crate::record::Record;
 use crate::said::{SAID_BYTES_MAX, Said, What};
 use crate::stations::Stations;
@@ -23,6 +24,24 @@ use crate::stations::Stations;
 pub struct Pass {
     /// The station as it was at login.
     pub station: Arc<Station>,
+}
+
+impl Pass {
+    /// The same, where a part of a body names this station or none.
+    ///
+    /// # Errors
+    /// `foreign_topic` where it names another.
+    pub fn speaks_of(&self, name: Option<&str>) -> Result<Self, Refusal> {
+        let code = &self.station.code;
+        match name {
+            Some(name) if name != code.as_str() => {
+                let name = json::shorten(name);
+                let detail = format!("station: `{name}`; this is `{code}` speaking");
+                Err(Refusal { reason: Reason::ForeignTopic, detail })
+            }
+            _ => Ok(self.clone()),
+        }
+    }
 }
 
 /// What became of one packet. It may be told to the station only with a [`Proof`].
@@ -58,6 +77,44 @@ impl Batch {
     #[must_use]
     pub fn weight(&self) -> usize {
         self.records.iter().chain(&self.dead).chain(&self.said).map(Bytes::len).sum()
+    }
+}
+
+/// How a body came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Came {
+    /// What it is.
+    pub shape: Shape,
+    /// Over what.
+    pub way: Way,
+    /// Did a broker keep it from before?
+    pub retained: bool,
+}
+
+/// A message that a broker kept from before says nothing about now: where the report does not say when it was measured,
+/// nobody knows.
+pub(crate) fn of_unknown_age() -> Refusal {
+    let detail = "time: a retained message without a time could be of any age".to_owned();
+    Refusal { reason: Reason::BadTime, detail }
+}
+
+/// What became of a body of many parts. It may be told only with a [`Proof`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Body {
+    /// Reports of which readings are in the batch.
+    pub stored: u64,
+    /// What was refused, and at which line, where the format has lines.
+    pub refused: Vec<(Option<u64>, Refusal)>,
+}
+
+impl Body {
+    /// The same as of one packet: the first refusal, if there is one.
+    #[must_use]
+    pub fn answer(self) -> Answer {
+        match (self.stored, self.refused.into_iter().next()) {
+            (0, Some((_, refusal))) => Answer::Refused(refusal),
+            (_, refused) => Answer::Stored { refused: refused.map(|(_, refusal)| refusal) },
+        }
     }
 }
 
@@ -245,6 +302,58 @@ impl Intake {
         self.settle(pass, topic, payload, reports, batch)
     }
 
+    /// Reads and settles a body that may hold many parts, each believed or refused by itself. `whose` says which station
+    /// a part is of by the name that it gives, and refuses what the sender may not say; `pass` is whose the body is,
+    /// where it cannot be read at all.
+    pub fn take_body(
+        &self,
+        pass: &Pass,
+        whose: impl Fn(Option<&str>) -> Result<Pass, Refusal>,
+        Came { shape, way, retained }: Came,
+        payload: &Bytes,
+        batch: &mut Batch,
+    ) -> Body {
+        let arrival = Arrival { judged_at: self.inner.clock.now(), replayed_at: None };
+        let topic = shape.topic(way);
+        let mut body = Body::default();
+        let parts = match shape.read(payload, arrival.judged_at) {
+            Ok(parts) => parts,
+            Err(refusal) => {
+                self.refuse(Some(pass), &topic, payload, &refusal, batch);
+                body.refused.push((None, refusal));
+                return body;
+            }
+        };
+        for part in parts {
+            let kept = || if part.line.is_some() { part.kept() } else { payload.clone() };
+            let pass = match whose(part.station.as_deref()) {
+                Ok(pass) => pass,
+                Err(refusal) => {
+                    self.refuse(Some(pass), &topic, &kept(), &refusal, batch);
+                    body.refused.push((part.line, refusal));
+                    continue;
+                }
+            };
+            let refusal = match &part.report {
+                Ok(report) if retained && report.taken == Stated::OnArrival => {
+                    Some(of_unknown_age())
+                }
+                Ok(report) => {
+                    let reports = std::slice::from_ref(report);
+                    let (refusal, took) = self.admit_all(&pass, reports, arrival, batch);
+                    body.stored += u64::from(matches!(took, Took::Some));
+                    refusal
+                }
+                Err(refusal) => Some(refusal.clone()),
+            };
+            if let Some(refusal) = refusal {
+                self.refuse(Some(&pass), &topic, &kept(), &refusal, batch);
+                body.refused.push((part.line, refusal));
+            }
+        }
+        body
+    }
+
     /// Adds a refused packet to the dead letters of the batch.
     pub fn refuse(
         &self,
@@ -286,18 +395,16 @@ impl Intake {
             let detail = format!("`{}` is still not a topic of a report", letter.topic);
             return Answer::Refused(Refusal { reason: Reason::ForeignTopic, detail });
         }
-        let decoded = match Format::of_topic(&letter.topic) {
-            Format::ThingsBoard => thingsboard::decode(&letter.payload),
+        let shape = Shape::of_topic(&letter.topic);
+        let shape = shape.unwrap_or_else(|| Format::of_topic(&letter.topic).into());
+        let decoded = match shape.format {
             Format::ChirpStack => {
                 let device = chirpstack_device(&letter.topic).unwrap_or_default();
                 chirpstack::decode(&letter.payload, device)
             }
-            // Aliases mean what the births before it said, and these are gone.
-            Format::Sparkplug => {
-                let detail = "a Sparkplug message cannot be read without its birth".to_owned();
-                Err(Refusal { reason: Reason::NoBirth, detail })
-            }
-            Format::Json => json::decode(&letter.payload),
+            _ => shape
+                .read(&letter.payload, letter.received_at)
+                .and_then(|parts| parts.into_iter().map(|part| part.report).collect()),
         };
         let reports = match decoded {
             Ok(reports) => reports,

@@ -14,8 +14,13 @@ pub mod upstream; // stations behind somebody else's broker
 
 pub use admit::{ADMIT, Admission, Limits, ParameterTable, admit};
 pub use deadletter::DeadLetter;
-pub use formats::{Format, REPORTS_MAX, VALUES_MAX, chirpstack, json, sparkplug, thingsboard};
-pub use intake::{Accounts, Answer, Batch, Intake, Pass, Proof};
+pub use formats::line_protocol::Precision;
+pub use formats::shape::{Shape, Way};
+pub use formats::{
+    Format, REPORTS_MAX, VALUES_MAX, chirpstack, circular10, json, senml, sparkplug, table,
+    thingsboard,
+};
+pub use intake::{Accounts, Answer, Batch, Body, Came, Intake, Pass, Proof};
 pub use record::{BadRecord, Decoder, Record};
 pub use said::{SAID_BYTES_MAX, Said, What};
 pub use seqs::{Ask, Due, Gap, Gaps, Heard, RANGES_MAX, SavedSeqs, Seqs};

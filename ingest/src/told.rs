@@ -9,9 +9,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use domain::{Reason, Refusal, Report, Stated, Station};
 
+use crate::formats::shape::{Shape, Way};
 use crate::formats::sparkplug::{Ask, Heard, Nodes};
 use crate::formats::{Format, chirpstack, chirpstack_device, json, thingsboard};
-use crate::intake::{Answer, Batch, Intake, Pass};
+use crate::intake::{Answer, Batch, Came, Intake, Pass, of_unknown_age};
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +76,16 @@ impl Intake {
                 chirpstack::decode(payload, chirpstack_device(topic).unwrap_or_default())
             }
             Format::Json | Format::Sparkplug => json::decode(payload),
+            other => match &station {
+                Ok(pass) => {
+                    let whose = |name: Option<&str>| pass.speaks_of(name);
+                    let (shape, retained) = (Shape::from(other), message.retained);
+                    let came = Came { shape, way: Way::Mqtt, retained };
+                    let taken = self.take_body(pass, whose, came, payload, batch);
+                    return Told { answer: Some(taken.answer()), ask: None };
+                }
+                Err(refusal) => Err(refusal.clone()),
+            },
         };
         Told { answer: Some(self.take_of(station, message, reports, batch)), ask: None }
     }
@@ -128,12 +139,9 @@ impl Intake {
     }
 }
 
-/// A message that the broker kept from before says nothing about now: where the report does not say when it was
-/// measured, nobody knows.
 fn known_age(reports: Vec<Report<'_>>, retained: bool) -> Result<Vec<Report<'_>>, Refusal> {
-    if retained && reports.iter().any(|report| report.taken == Stated::OnArrival) {
-        let detail = "time: a retained message without a time could be of any age".to_owned();
-        return Err(Refusal { reason: Reason::BadTime, detail });
+    match retained && reports.iter().any(|report| report.taken == Stated::OnArrival) {
+        true => Err(of_unknown_age()),
+        false => Ok(reports),
     }
-    Ok(reports)
 }

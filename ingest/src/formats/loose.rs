@@ -55,6 +55,15 @@ pub(super) fn number(text: &str) -> Option<f64> {
     text.parse().ok()
 }
 
+/// The same with a decimal point or a decimal comma.
+pub(super) fn decimal(text: &str) -> Option<f64> {
+    match text.contains(',') {
+        true if text.contains('.') => None,
+        true => number(&text.replacen(',', ".", 1)),
+        false => number(text),
+    }
+}
+
 /// Counts what is no reading.
 pub(super) fn skipped(format: &'static str) {
     metrics::counter!("saltline_fields_skipped_total", "format" => format).increment(1);

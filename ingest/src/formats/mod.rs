@@ -5,6 +5,12 @@ mod loose; // values as other people's programs write them
 pub mod thingsboard; // telemetry of ThingsBoard devices
 pub mod chirpstack; // uplinks of a LoRaWAN network
 pub mod sparkplug; // edge nodes with births, aliases and deaths
+pub(crate) mod part; // a packet of many lines, taken apart
+pub mod senml; // measurements of RFC 8428, JSON and CBOR
+pub mod circular10; // the text files of Circular 10/2021
+pub mod table; // CSV and TOA5
+pub mod line_protocol; // what Telegraf writes
+pub(crate) mod shape; // which of them a body is, and how it is to be read
 
 use domain::{Reason, Refusal};
 
@@ -25,11 +31,34 @@ pub enum Format {
     ChirpStack,
     /// Sparkplug B.
     Sparkplug,
+    /// Our report, one or an array of them in each line.
+    JsonLines,
+    /// SenML in JSON.
+    SenmlJson,
+    /// SenML in CBOR.
+    SenmlCbor,
+    /// The text file of Circular 10/2021.
+    Circular10,
+    /// CSV with a header, or TOA5.
+    Table,
+    /// InfluxDB's line protocol.
+    LineProtocol,
 }
 
 impl Format {
     /// Every format there is.
-    pub const ALL: [Self; 4] = [Self::Json, Self::ThingsBoard, Self::ChirpStack, Self::Sparkplug];
+    pub const ALL: [Self; 10] = [
+        Self::Json,
+        Self::ThingsBoard,
+        Self::ChirpStack,
+        Self::Sparkplug,
+        Self::JsonLines,
+        Self::SenmlJson,
+        Self::SenmlCbor,
+        Self::Circular10,
+        Self::Table,
+        Self::LineProtocol,
+    ];
 
     /// The format as a configuration and a counter write it.
     #[must_use]
@@ -39,6 +68,12 @@ impl Format {
             Self::ThingsBoard => "thingsboard",
             Self::ChirpStack => "chirpstack",
             Self::Sparkplug => "sparkplug",
+            Self::JsonLines => "json-lines",
+            Self::SenmlJson => "senml-json",
+            Self::SenmlCbor => "senml-cbor",
+            Self::Circular10 => "circular-10",
+            Self::Table => "table",
+            Self::LineProtocol => "line-protocol",
         }
     }
 

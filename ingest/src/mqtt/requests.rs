@@ -7,7 +7,9 @@ use domain::{Reason, Refusal};
 use journal::Position;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::intake::Answer;
+use crate::formats::Format;
+use crate::formats::shape::{Shape, Way};
+use crate::intake::{Answer, Came};
 
 use super::connection::Connection;
 use super::counters;
@@ -163,7 +165,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Verdict::Refused(Fate::Wholly, self.refuse_foreign(publish));
         };
         let batch = &mut self.inbound.gathering.batch;
-        let verdict = match self.shared.intake.take(pass, publish.topic, &publish.payload, batch) {
+        let intake = &self.shared.intake;
+        let answer = match publish.content_type.and_then(Shape::of_content_type) {
+            Some(shape) if shape.format != Format::Json => {
+                let came = Came { shape, way: Way::Mqtt, retained: false };
+                let whose = |name: Option<&str>| pass.speaks_of(name);
+                intake.take_body(pass, whose, came, &publish.payload, batch).answer()
+            }
+            // A type that we do not know decides nothing.
+            _ => intake.take(pass, publish.topic, &publish.payload, batch),
+        };
+        let verdict = match answer {
             Answer::Refused(refusal) => return Verdict::Refused(Fate::Wholly, refusal),
             Answer::Stored { refused: None } => Verdict::Good,
             Answer::Stored { refused: Some(refusal) } => Verdict::Refused(Fate::Partly, refusal),

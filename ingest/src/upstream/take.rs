@@ -52,7 +52,7 @@ pub(super) fn fits(format: Format, template: &super::Template) -> bool {
         // The payload and the topic together say whose it is.
         Format::Sparkplug => !template.names_station() && template.filter().starts_with("spBv1.0/"),
         Format::ChirpStack => template.names_station() && template.filter().ends_with("/event/up"),
-        Format::Json | Format::ThingsBoard => template.names_station(),
+        _ => template.names_station(),
     }
 }
 
@@ -61,6 +61,6 @@ pub(super) const fn wanted(format: Format) -> &'static str {
     match format {
         Format::Sparkplug => "write spBv1.0/# or, with the name of a group, spBv1.0/name/#",
         Format::ChirpStack => "write application/+/device/{station}/event/up",
-        Format::Json | Format::ThingsBoard => "{station} says where the station stands",
+        _ => "{station} says where the station stands",
     }
 }

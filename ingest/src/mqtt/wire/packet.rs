@@ -37,6 +37,8 @@ pub(in crate::mqtt) struct Publish<'a> {
     pub(in crate::mqtt) expiry_s: Option<u32>,
     /// Its sender says that the payload is UTF-8.
     pub(in crate::mqtt) is_text: bool,
+    /// What its sender says that the payload is.
+    pub(in crate::mqtt) content_type: Option<&'a str>,
     /// 0, 1 or 2.
     pub(in crate::mqtt) qos: u8,
     pub(in crate::mqtt) retain: bool,
@@ -131,7 +133,7 @@ fn publish(version: Version, header: Header, frame: &Bytes) -> Result<Publish<'_
     let mut fields = Fields::new(&frame[header.head..]);
     let name = fields.wide_text()?;
     let id = if qos == 0 { 0 } else { fields.packet_id()? };
-    let (mut alias, mut expiry_s, mut is_text) = (None, None, false);
+    let (mut alias, mut expiry_s, mut is_text, mut content_type) = (None, None, false, None);
     let mut properties = Cow::Borrowed(&[][..]);
     if version == Version::V5 {
         let (section, used) = walk(fields.rest(), Place::Publish, |id, value| {
@@ -140,6 +142,7 @@ fn publish(version: Version, header: Header, frame: &Bytes) -> Result<Publish<'_
                 properties::TOPIC_ALIAS => alias = u16::try_from(value.number).ok(),
                 properties::MESSAGE_EXPIRY => expiry_s = Some(value.number),
                 properties::PAYLOAD_FORMAT => is_text = value.number == 1,
+                properties::CONTENT_TYPE => content_type = Some(value.text()),
                 _ => (),
             }
             Ok(())
@@ -159,7 +162,19 @@ fn publish(version: Version, header: Header, frame: &Bytes) -> Result<Publish<'_
     }
     let payload = frame.slice(frame.len() - fields.rest().len()..);
     let retain = flags & 1 != 0;
-    Ok(Publish { topic: name, alias, payload, properties, expiry_s, is_text, qos, retain, id })
+    let topic = name;
+    Ok(Publish {
+        topic,
+        alias,
+        payload,
+        properties,
+        expiry_s,
+        is_text,
+        content_type,
+        qos,
+        retain,
+        id,
+    })
 }
 
 /// PUBACK and its kin: from MQTT 5 on a reason code and properties may follow, and both may be left out.

@@ -58,6 +58,7 @@ impl<'a> Value<'a> {
 pub(super) const PAYLOAD_FORMAT: u8 = 0x01;
 pub(super) const MESSAGE_EXPIRY: u8 = 0x02;
 pub(super) const SUBSCRIPTION_ID: u8 = 0x0B;
+pub(super) const CONTENT_TYPE: u8 = 0x03;
 const RESPONSE_TOPIC: u8 = 0x08;
 pub(super) const SESSION_EXPIRY: u8 = 0x11;
 pub(super) const ASSIGNED_CLIENT_ID: u8 = 0x12;
@@ -85,7 +86,7 @@ const fn rule(id: u8) -> Option<(Layout, u8)> {
     Some(match id {
         PAYLOAD_FORMAT => (Layout::Byte, P | W),
         MESSAGE_EXPIRY => (Layout::Four, P | W),
-        0x03 | RESPONSE_TOPIC => (Layout::Text, P | W),
+        CONTENT_TYPE | RESPONSE_TOPIC => (Layout::Text, P | W),
         0x09 => (Layout::Binary, P | W),
         SUBSCRIPTION_ID => (Layout::Varint, Place::Subscribe as u8),
         SESSION_EXPIRY => (Layout::Four, C | D),
