@@ -25,6 +25,7 @@ use crate::errands::{Errands, SharedSeqs};
 use crate::follow::{Follower, Keeper, Sealer, SharedQuality, Tally};
 use crate::front;
 use crate::publish::Outlet;
+use crate::push;
 use crate::rules::{Rules, SharedRules};
 use crate::running::Running;
 use crate::settings::{Channel, Config};
@@ -267,6 +268,7 @@ impl Parts {
         let room = (&self.analyzer, &self.rules);
         let mut pages = portal(setting, &self.store, &self.alerting, room, &self.seqs, live);
         pages.beside.extend(front::addresses(door.attacher(), &self.store.registry));
+        pages.beside.extend(push::addresses(&self.intake, &self.store.registry));
         running.portal(listener, pages);
         running.book(Book {
             store: self.store.clone(),
