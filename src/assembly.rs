@@ -7,6 +7,7 @@ use alerting::{Alerting, AlertingError, Channels, EmailConfig, Roster, SmsConfig
 use analytics::quality::Quality;
 use analytics::rules::Analyzer;
 use domain::{Clock, Rule, RuleError, Water};
+use ingest::drop::Drop;
 use ingest::mqtt::{Door, DoorError};
 use ingest::upstream::{Upstream, UpstreamError};
 use ingest::{ADMIT, BadRecord, Intake, ParameterTable, Seqs};
@@ -217,6 +218,8 @@ impl Parts {
         let (live, _) = broadcast::channel(LIVE_MAX);
         let tally = Arc::new(Tally::default());
         let upstreams = self.upstreams(setting)?;
+        let drop = |config: &ingest::drop::Config| Drop::new(config.clone(), &self.intake);
+        let drops = setting.config.drops.iter().map(drop).collect();
         let mut running = Running::new(self.store.clone());
         let config = &setting.config;
         running.engine(Engine {
@@ -284,6 +287,7 @@ impl Parts {
             reviewer: door.reviewer(),
             next_end: None,
         });
+        running.drops(drops);
         running.upstreams(upstreams);
         running.door(door, threads)?;
         Ok(running)

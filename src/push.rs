@@ -257,7 +257,7 @@ impl Push {
         let mut batch = Batch::default();
         let whose = |name: Option<&str>| pass.speaks_of(name);
         let came = Came { shape, way: Way::Http, retained: false };
-        let taken = self.intake.take_body(&pass, whose, came, &payload, &mut batch);
+        let taken = self.intake.take_body(Some(&pass), whose, came, &payload, &mut batch);
         match tokio::time::timeout(DURABLE_WITHIN, self.intake.commit(batch)).await {
             Ok(Ok(proof)) => {
                 let said = said(&taken, &proof);

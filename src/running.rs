@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use alerting::{Alerting, Channels};
 use domain::Clock;
+use ingest::drop::Drop;
 use ingest::mqtt::{Door, Reloader};
 use ingest::upstream::Upstream;
 use ingest::{Intake, Record};
@@ -169,6 +170,27 @@ impl Running {
         });
     }
 
+    /// Takes the files of watched folders.
+    pub fn drops(&mut self, drops: Vec<Drop>) {
+        if drops.is_empty() {
+            return;
+        }
+        let stop = self.stop_of(Stage::Door);
+        self.task("drops", async move {
+            let mut all = JoinSet::new();
+            for drop in drops {
+                all.spawn(drop.run(stop.clone()));
+            }
+            while let Some(ended) = all.join_next().await {
+                match ended {
+                    Ok(ended) => ended?,
+                    Err(_) => return Err(Fatal::Ended("drops")),
+                }
+            }
+            Ok(())
+        });
+    }
+
     /// Puts the passing of time into the journal, keeps histograms small, feeds the service manager's watchdog.
     pub fn clockwork(&mut self, clock: Arc<dyn Clock>, config: &Config, metrics: PrometheusHandle) {
         let stop = self.stop_of(Stage::Clockwork);
@@ -291,7 +313,7 @@ impl Running {
     async fn stop_in_order(&mut self) -> Result<(), Fatal> {
         let mut outcome = Ok(());
         let waits: [(Stage, &[&str]); 5] = [
-            (Stage::Door, &["door", "reload", "upstreams"]),
+            (Stage::Door, &["door", "reload", "upstreams", "drops"]),
             (Stage::Clockwork, &["clock", "registry", "accounts"]),
             (Stage::Engine, &["engine", "history", "keeper", "errands"]),
             (Stage::Outbox, &["outbox"]),

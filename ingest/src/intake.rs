@@ -307,7 +307,7 @@ impl Intake {
     /// where it cannot be read at all.
     pub fn take_body(
         &self,
-        pass: &Pass,
+        pass: Option<&Pass>,
         whose: impl Fn(Option<&str>) -> Result<Pass, Refusal>,
         Came { shape, way, retained }: Came,
         payload: &Bytes,
@@ -319,17 +319,17 @@ impl Intake {
         let parts = match shape.read(payload, arrival.judged_at) {
             Ok(parts) => parts,
             Err(refusal) => {
-                self.refuse(Some(pass), &topic, payload, &refusal, batch);
+                self.refuse(pass, &topic, payload, &refusal, batch);
                 body.refused.push((None, refusal));
                 return body;
             }
         };
         for part in parts {
             let kept = || if part.line.is_some() { part.kept() } else { payload.clone() };
-            let pass = match whose(part.station.as_deref()) {
-                Ok(pass) => pass,
+            let own = match whose(part.station.as_deref()) {
+                Ok(own) => own,
                 Err(refusal) => {
-                    self.refuse(Some(pass), &topic, &kept(), &refusal, batch);
+                    self.refuse(pass, &topic, &kept(), &refusal, batch);
                     body.refused.push((part.line, refusal));
                     continue;
                 }
@@ -340,14 +340,14 @@ impl Intake {
                 }
                 Ok(report) => {
                     let reports = std::slice::from_ref(report);
-                    let (refusal, took) = self.admit_all(&pass, reports, arrival, batch);
+                    let (refusal, took) = self.admit_all(&own, reports, arrival, batch);
                     body.stored += u64::from(matches!(took, Took::Some));
                     refusal
                 }
                 Err(refusal) => Some(refusal.clone()),
             };
             if let Some(refusal) = refusal {
-                self.refuse(Some(&pass), &topic, &kept(), &refusal, batch);
+                self.refuse(Some(&own), &topic, &kept(), &refusal, batch);
                 body.refused.push((part.line, refusal));
             }
         }

@@ -10,6 +10,7 @@ mod seqs; // which reports are missing
 mod stations; // whom there is, and what others call them
 mod told; // messages in somebody else's words
 pub mod mqtt; // stations that call us
+pub mod drop; // stations that leave files
 pub mod upstream; // stations behind somebody else's broker
 
 pub use admit::{ADMIT, Admission, Limits, ParameterTable, admit};

@@ -81,7 +81,7 @@ impl Intake {
                     let whose = |name: Option<&str>| pass.speaks_of(name);
                     let (shape, retained) = (Shape::from(other), message.retained);
                     let came = Came { shape, way: Way::Mqtt, retained };
-                    let taken = self.take_body(pass, whose, came, payload, batch);
+                    let taken = self.take_body(Some(pass), whose, came, payload, batch);
                     return Told { answer: Some(taken.answer()), ask: None };
                 }
                 Err(refusal) => Err(refusal.clone()),

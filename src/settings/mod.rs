@@ -4,6 +4,7 @@
 mod layers; // what was typed, and where
 mod config; // what it means
 mod mqtt; // of the front door
+mod drop; // folders that are watched
 mod upstream; // brokers that we take from
 
 pub(crate) use config::duration;

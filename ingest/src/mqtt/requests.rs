@@ -170,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Some(shape) if shape.format != Format::Json => {
                 let came = Came { shape, way: Way::Mqtt, retained: false };
                 let whose = |name: Option<&str>| pass.speaks_of(name);
-                intake.take_body(pass, whose, came, &publish.payload, batch).answer()
+                intake.take_body(Some(pass), whose, came, &publish.payload, batch).answer()
             }
             // A type that we do not know decides nothing.
             _ => intake.take(pass, publish.topic, &publish.payload, batch),
