@@ -42,6 +42,8 @@ mod tree; // who subscribed to what
 mod topic; // names and filters
 mod counters; // what is counted
 mod wire; // bytes and packets
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing; // all of this that reads, for the fuzzer
 
 pub use config::{Config, QueuePolicy, Rate, TlsConfig};
 pub use door::{Addresses, Attacher, Door, DoorError, Keep, NoRoom, Publisher, Reloader, Reviewer};

@@ -13,3 +13,5 @@ mod kept; // sessions over power cuts
 mod faults; // bad input, half-open handshakes, clients that never read
 mod peers; // clients that we did not write, and TLS
 mod fanout; // many who listen, and some who never read
+mod bounds; // where each limit lies
+mod counts; // what was counted
