@@ -31,6 +31,7 @@ mod posting; // the part of a publish that is kept on disk
 mod restore; // what the log remembers, put back
 mod routes; // who gets what
 mod share; // one of a group
+mod strays; // what nobody of a group can take now
 mod session; // what is remembered of a client
 mod flights; // what is on its way to it
 mod aliases; // numbers for topics

@@ -6,6 +6,7 @@ mod readings; // from a publish to its acknowledgement
 mod told; // in somebody else's words
 mod exactly; // QoS 2, both ways
 mod five; // what MQTT 5 adds
+mod group; // when nobody of a group has room
 mod login; // who comes in
 mod access; // and until when
 mod messages; // subscriptions, retained messages, sessions, wills
