@@ -17,9 +17,10 @@ use crate::{
 pub type Run = fn(&[u8]);
 
 /// All targets of this crate; each has a file in `fuzz/fuzz_targets` and a folder in `fuzz/corpus`.
-pub const TARGETS: [(&str, Run); 12] = [
+pub const TARGETS: [(&str, Run); 13] = [
     ("mqtt_v3", mqtt_v3),
     ("mqtt_v5", mqtt_v5),
+    ("talk", talk),
     ("login", login),
     ("filters", filters),
     ("json", json),
@@ -32,7 +33,7 @@ pub const TARGETS: [(&str, Run); 12] = [
     ("sessions", sessions),
 ];
 
-pub use crate::mqtt::fuzzing::{filters, login, mqtt_v3, mqtt_v5, sessions};
+pub use crate::mqtt::fuzzing::{filters, login, mqtt_v3, mqtt_v5, sessions, talk};
 pub use crate::upstream::fuzzing::upstream;
 
 /// The largest detail of a refusal: two names of 160 letters with four bytes each, and the words around them.

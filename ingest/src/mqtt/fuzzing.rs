@@ -12,6 +12,7 @@ use super::{der, share, topic};
 use crate::upstream::Template;
 
 pub use super::keep::fuzzing::sessions;
+pub use super::talk::talk;
 
 /// The largest packet, small so that a fuzzer gets above it.
 const BYTES_MAX: usize = 1_024;

@@ -45,6 +45,8 @@ mod counters; // what is counted
 mod wire; // bytes and packets
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing; // all of this that reads, for the fuzzer
+#[cfg(any(test, fuzzing))]
+mod talk; // a whole connection, for the fuzzer
 
 pub use config::{Config, QueuePolicy, Rate, TlsConfig};
 pub use door::{Addresses, Attacher, Door, DoorError, Keep, NoRoom, Publisher, Reloader, Reviewer};
