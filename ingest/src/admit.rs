@@ -9,6 +9,8 @@ use domain::{
 };
 use rustc_hash::FxHashMap;
 
+use crate::formats::json::shorten;
+
 /// What a station's clock may say, and how large a number may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -142,6 +144,7 @@ fn measured(
     let value = match (value, said.unit.as_deref(), unit) {
         (Some(value), Some(stated), Some(ours)) if stated != ours => {
             Some(unit::convert(value, stated, ours).ok_or_else(|| {
+                let stated = shorten(stated);
                 wrong_unit(said, format!("`{stated}`; {parameter} is in `{ours}`"))
             })?)
         }
@@ -168,7 +171,8 @@ fn measured(
 }
 
 fn wrong_unit(said: &Said<'_>, what: impl std::fmt::Display) -> Refusal {
-    Refusal { reason: Reason::WrongUnit, detail: format!("values.{}.unit: {what}", said.name) }
+    let name = shorten(&said.name);
+    Refusal { reason: Reason::WrongUnit, detail: format!("values.{name}.unit: {what}") }
 }
 
 /// The largest conductivity of water in the field, mS/cm: sea water at 35 °C has 65.
@@ -267,6 +271,15 @@ mod tests {
             [Reason::WrongUnit]
         );
         assert_eq!(reasons(r#"{"values":{"salinity":{"value":1,"unit":"g/L"}}}"#), []);
+    }
+
+    #[test]
+    fn what_is_said_of_a_unit_is_short_however_long_the_unit() {
+        let unit = "mặn".repeat(10_000);
+        let payload = format!(r#"{{"values":{{"salinity":{{"value":1,"unit":"{unit}"}}}}}}"#);
+        let refused = check(&example_station(), &payload).refused;
+        assert_eq!(refused[0].reason, Reason::WrongUnit);
+        assert!(refused[0].detail.len() < 1_000, "{}", refused[0].detail.len());
     }
 
     #[test]

@@ -118,7 +118,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut scan = Scan::default();
         let start = Instant::now();
-        let mut look = |scan: &mut Scan, after: u64| {
+        let look = |scan: &mut Scan, after: u64| {
             let (whole, waiting) =
                 scan.look(dir.path(), SETTLE, start + Duration::from_secs(after)).unwrap();
             let names: Vec<String> = whole

@@ -251,7 +251,9 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_773_266_400_000);
 
-    fn told(parts: &[Part<'_>]) -> Vec<(Stated, Vec<(String, f64, Option<String>)>)> {
+    type Told = (Stated, Vec<(String, f64, Option<String>)>);
+
+    fn told(parts: &[Part<'_>]) -> Vec<Told> {
         let value = |v: &Said<'_>| {
             (v.name.to_string(), v.value.unwrap(), v.unit.as_deref().map(str::to_owned))
         };
