@@ -191,10 +191,13 @@ impl Registry {
         let moved = move_members(change.sql(), station, said).await?;
         let state = |held: &StationFirmware| (held.digest, held.state, held.fault);
         let ran = before.as_ref().and_then(|before| before.version);
+        let told = before.as_ref().map(state) == Some((said.digest, Some(said.state), said.fault));
+        // A station says what it runs at each connection: news is only what is another.
+        let news = match said.state {
+            FirmwareState::Running => moved || (said.version.is_some() && said.version != ran),
+            _ => moved || !told,
+        };
         let progress = said.state == FirmwareState::Downloading;
-        let news = moved
-            || before.as_ref().map(state) != Some((said.digest, Some(said.state), said.fault))
-            || (said.version.is_some() && said.version != ran);
         if news && !progress {
             let after = json!({
                 "station": station.as_str(),

@@ -40,6 +40,7 @@ enum Act {
         file: PathBuf,
     },
     /// Vouch for an image: writes IMAGE.sig beside it.
+    #[command(disable_version_flag = true)]
     Sign {
         /// The image.
         image: PathBuf,

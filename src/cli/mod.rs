@@ -214,6 +214,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_command_can_be_typed() {
+        <Saltline as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
     fn a_failed_sync_ends_the_process_with_74() {
         let failed = journal::JournalError::Failed("input/output error".into());
         let trouble = Trouble::from(Fatal::from(failed));

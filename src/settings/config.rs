@@ -260,7 +260,7 @@ mod tests {
             ("[journal]\nsegment = \"1B\"", "64.0 KiB"),
             ("[data]\ndir = \"\"", "must not be empty"),
             ("[mqtt]\ntls_listen = \"127.0.0.1:0\"", "tls_cert_file"),
-            ("[firmware]\nkeys = \"9d61\"", "write a list"),
+            ("[firmware]\nkeys = \"9d61\"", "array is wanted"),
             ("[firmware]\nkeys = [\"9d61\"]", "64 of 0-9 and a-f"),
             ("[firmware]\nchunk = \"1MiB\"", "32.0 KiB"),
             ("[firmware]\nhealthy_percent = 101", "from 1 to 100"),

@@ -128,9 +128,13 @@ impl Updater {
         self.memory.bricked
     }
 
-    /// What it says at each start.
-    #[must_use]
-    pub fn hello(&self) -> Word {
+    /// What it says at each connection. What was asked for on the last one is asked for again.
+    pub fn hello(&mut self) -> Word {
+        self.asked = None;
+        self.says_what_runs()
+    }
+
+    fn says_what_runs(&self) -> Word {
         let (model, version) = (&self.firmware.model, &self.memory.version);
         (REPORT, json!({ "state": "running", "model": model, "version": version }))
     }
@@ -189,7 +193,7 @@ impl Updater {
             return Vec::new();
         }
         if offer.model == self.firmware.model && offer.version == self.memory.version {
-            return vec![self.hello()];
+            return vec![self.says_what_runs()];
         }
         if let Some(why) = self.objection(&offer) {
             return vec![self.fail(&offer, &why)];

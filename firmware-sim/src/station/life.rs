@@ -263,7 +263,7 @@ impl Life {
         // First it listens, then it says that it is there: what was meant for it meanwhile comes again after that.
         let own = format!("stations/{}", self.place.code);
         let mut filters = vec![format!("{own}/command"), format!("{own}/config/desired")];
-        if let Some(updater) = &self.updater {
+        if let Some(updater) = &mut self.updater {
             let below = ["offer", "chunk", "refused"];
             filters.extend(below.map(|below| format!("{own}/firmware/{below}")));
             let (below, hello) = updater.hello();
