@@ -172,11 +172,9 @@ fn usage(path: &Path, why: impl std::fmt::Display) -> Trouble {
 
 /// What is wrong with an image is an answer; what is wrong with the disk is not.
 fn refused(error: ImageError) -> Trouble {
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-    let text = format!("{error}{}", cause.unwrap_or_default());
     match error {
-        ImageError::Io { .. } => Trouble::Later(text),
-        _ => Trouble::No(text),
+        ImageError::Io { .. } => Trouble::Later(super::chain(&error)),
+        no => Trouble::No(super::chain(&no)),
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn read(layers: &Layers) -> Result<Firmware, SettingsError> {
         terms: Terms {
             soak: at("firmware.soak").duration()?,
             silent_after: at("firmware.silent_after").duration()?,
-            silent_intervals: u32::try_from(intervals).unwrap_or(u32::MAX),
+            silent_intervals: u32::from(intervals),
             healthy_percent: u8::try_from(percent).unwrap_or(100),
         },
     })

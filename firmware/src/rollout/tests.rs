@@ -97,7 +97,7 @@ fn silence_after_the_install_began_halts_and_silence_before_it_does_not() {
 #[test]
 fn a_slow_station_is_given_its_own_intervals() {
     let slow = Member { interval: Duration::from_mins(60), ..running(0, 0, 12) };
-    assert_eq!(next(191, 0, &[slow.clone()]), None);
+    assert_eq!(next(191, 0, std::slice::from_ref(&slow)), None);
     assert_eq!(next(193, 0, &[slow]), silent(0, "s0"));
 }
 

@@ -134,7 +134,7 @@ async fn meant(registry: &Registry, text: &str) -> Result<Rollout, Trouble> {
 }
 
 fn row(rollout: &Rollout) -> Row {
-    let first: Vec<&str> = rollout.named.iter().map(|code| code.as_str()).collect();
+    let first: Vec<&str> = rollout.named.iter().map(domain::StationCode::as_str).collect();
     let ring = rollout.ring.filter(|_| rollout.state != RolloutState::Made);
     vec![
         ("id", json!(rollout.id)),
