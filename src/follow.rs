@@ -19,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 use crate::assembly::Fatal;
 use crate::publish::Outlet;
 
-/// Bytes read from the journal at a time: about 6,000 reports, some 20 ms of work, so that a stop is soon heard.
-pub const READ_BYTES: usize = 1 << 20;
+/// Bytes read from the journal at a time: about 700 reports, some 2 ms of work, so that a stop is soon heard; and a size
+/// that the allocator has at hand, where a mebibyte is mapped and cleared anew each time.
+pub const READ_BYTES: usize = 128 << 10;
 
 /// How long history lets readings gather before it looks again: a twentieth of the second within which a reading can
 /// be queried, and long enough that a busy journal is read in hundreds of records, not in ones.
