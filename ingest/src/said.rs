@@ -7,6 +7,8 @@
 //!         4 firmware/ask, 5 firmware/report)
 //!         · payload: the rest
 //! ```
+//!
+//! A program that does not know a number skips the record and counts it.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use domain::{StationCode, Timestamp};

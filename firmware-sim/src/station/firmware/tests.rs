@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
 use super::*;
@@ -197,4 +198,43 @@ fn a_withdrawn_offer_is_let_go_and_a_lost_question_asked_again() {
     offer(&mut station, &stand.offer("sl-200", "1.4.0"));
     station.heed("firmware/offer", b"", NOW);
     assert_eq!(station.tick(LATER, true, PATIENCE), []);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// A line that loses, repeats, swaps, cuts and damages, and a station whose power goes at any moment: what it
+    /// installs in the end is the image, or nothing.
+    #[test]
+    fn over_any_line_only_the_image_is_ever_installed(
+        steps in proptest::collection::vec((0_u32..3, 0_u8..10, any::<u16>()), 1..60),
+    ) {
+        let stand = Stand::new();
+        let mut station = stand.station();
+        offer(&mut station, &stand.offer("sl-200", "1.4.0"));
+        let mut proved = false;
+        for (number, luck, at) in steps {
+            let mut frame = stand.frame(number);
+            let place = usize::from(at) % frame.len();
+            match luck {
+                0 => frame[place] ^= 1 << (at % 8),
+                1 => frame.truncate(place),
+                2 => frame.extend_from_slice(&at.to_be_bytes()),
+                3 if !proved => {
+                    station = stand.station();
+                    offer(&mut station, &stand.offer("sl-200", "1.4.0"));
+                }
+                _ => {}
+            }
+            let words = station.heed("firmware/chunk", &frame, NOW);
+            if states(&words) == ["verified "] {
+                proved = true;
+                let kept = std::fs::read(station.part()).unwrap();
+                prop_assert_eq!(&kept[32..], &stand.image[..]);
+            }
+        }
+        prop_assert_eq!(station.phase == Phase::Proved, proved);
+        let next = station.tick(LATER, true, PATIENCE);
+        prop_assert_eq!(states(&next), [if proved { "installed " } else { " " }]);
+    }
 }
