@@ -150,8 +150,6 @@ impl Round {
         };
         self.serving.keep(now, stands);
         self.refused.retain(|_, at| now.since(*at) < LOOK_EVERY);
-        let used = |digest: &Digest| offers.values().any(|o| o.image.release.digest == *digest);
-        self.open.retain(|digest, _| used(digest));
         metrics::gauge!("saltline_firmware_offers").set(self.offers.len() as f64);
         metrics::gauge!("saltline_firmware_waiting").set(self.serving.waiting() as f64);
         if self.forgot.is_none_or(|at| FORGET_EVERY <= at.elapsed()) {

@@ -117,15 +117,6 @@ pub struct RolloutStation {
 }
 
 impl RolloutStation {
-    /// Does an offer stand that it has not answered for good?
-    #[must_use]
-    pub const fn is_offered(&self) -> bool {
-        self.offered_at.is_some()
-            && self.withdrawn_at.is_none()
-            && self.running_at.is_none()
-            && self.failed.is_none()
-    }
-
     /// How far it has come, in a word.
     #[must_use]
     pub const fn standing(&self) -> &'static str {
@@ -385,6 +376,19 @@ impl Registry {
         let sql = "SELECT * FROM rollout_stations WHERE rollout = $1 ORDER BY place";
         let rows = sqlx::query(sql).bind(id).fetch_all(&self.pool).await?;
         rows.iter().map(|row| rollout_station(row, id)).collect()
+    }
+
+    /// The stations of a roll-out whose offer stands: they may fetch the image, and have not answered for good.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub async fn offered_stations(&self, id: &str) -> Result<Vec<StationCode>, RegistryError> {
+        let sql = "SELECT station FROM rollout_stations WHERE rollout = $1 \
+                   AND offered_at IS NOT NULL AND withdrawn_at IS NULL \
+                   AND running_at IS NULL AND failed_at IS NULL";
+        let codes: Vec<String> = sqlx::query_scalar(sql).bind(id).fetch_all(&self.pool).await?;
+        let damaged = |_| RegistryError::damaged(Noun::Rollout, id, "a station is no code");
+        codes.iter().map(|code| StationCode::new(code).map_err(damaged)).collect()
     }
 
     /// Forgets roll-outs that were made before `before` and are over; the audit keeps their story. Returns how many.

@@ -132,8 +132,7 @@ impl Firmware {
                 let registry = open_registry(&settings.data_dir).await?.by("cli");
                 // The bytes first: what the book names is there.
                 images.keep(&signed, &bytes).map_err(refused)?;
-                let letters = hex(&signed.signature);
-                let new = registry.add_image(&signed.release, &signed.key, &letters).await?;
+                let new = added(&registry, &images, &signed).await?;
                 eprintln!("{}", if new { "the image is added" } else { "the image was there" });
                 output::one(format, &release_row(&signed))
             }
@@ -164,6 +163,20 @@ impl Firmware {
             }
         }
     }
+}
+
+/// Tells the book of an image whose bytes are there; bytes that the book does not take go again.
+async fn added(
+    registry: &Registry,
+    images: &Images,
+    signed: &SignedRelease,
+) -> Result<bool, Trouble> {
+    let (release, letters) = (&signed.release, hex(&signed.signature));
+    let outcome = registry.add_image(release, &signed.key, &letters).await;
+    if outcome.is_err() && registry.image(&release.digest).await?.is_none() {
+        images.remove(&release.digest).map_err(refused)?;
+    }
+    Ok(outcome?)
 }
 
 fn usage(path: &Path, why: impl std::fmt::Display) -> Trouble {

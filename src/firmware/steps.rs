@@ -1,6 +1,6 @@
 //! What each roll-out wants next, and done: seats given out, offers made, rings begun, halts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,23 +38,28 @@ impl Round {
             self.learn_intervals().await?;
         }
         let mut offers = HashMap::new();
+        let mut needed = HashSet::new();
         for rollout in counts {
             let rollout = self.steps(rollout, &heard, now).await?;
             if matches!(rollout.state, RolloutState::Made | RolloutState::Halted) {
                 continue;
             }
-            let stations = self.desk.registry.rollout_stations(&rollout.id).await?;
-            let offered = stations.iter().filter(|one| one.is_offered());
-            let offered: Vec<StationCode> = offered.map(|one| one.station.clone()).collect();
+            // Proved once, and held open for as long as anybody may be offered it.
+            if !rollout.state.is_over() {
+                needed.insert(rollout.release.digest);
+            }
+            let offered = self.desk.registry.offered_stations(&rollout.id).await?;
             if offered.is_empty() || !self.is_open(&rollout).await? {
                 continue;
             }
             let image = self.desk.registry.image(&rollout.release.digest).await?;
             let Some(image) = image else { continue };
+            needed.insert(rollout.release.digest);
             let offer = Arc::new(Offered { rollout: rollout.id.clone(), image });
             offers.extend(offered.into_iter().map(|station| (station, Arc::clone(&offer))));
         }
         self.offers = offers;
+        self.open.retain(|digest, _| needed.contains(digest));
         Ok(())
     }
 
