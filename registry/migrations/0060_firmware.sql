@@ -13,7 +13,7 @@ CREATE TABLE firmware_images (
 );
 CREATE UNIQUE INDEX firmware_images_by_version ON firmware_images (model, version);
 
--- What a station says of itself. `digest`, `state`, `have`, `chunks` and `why` are of the image it was busy with last.
+-- What a station says of itself, and where that stands in the journal of what stations say. `digest`, `state`, `have`, `chunks` and `why` are of the image it was busy with last.
 CREATE TABLE station_firmware (
     station TEXT PRIMARY KEY REFERENCES stations (code) ON DELETE CASCADE,
     model TEXT,
@@ -24,7 +24,8 @@ CREATE TABLE station_firmware (
     have BIGINT,
     chunks BIGINT,
     why TEXT,
-    said_at BIGINT NOT NULL
+    said_at BIGINT NOT NULL,
+    said_position BIGINT NOT NULL
 );
 
 -- A roll-out: made, going, paused, halted, done. `ring` counts from 0 and is NULL before the stations have their seats.

@@ -45,6 +45,8 @@ pub struct FirmwareSaid {
     pub fault: Option<FirmwareFault>,
     /// When this came.
     pub at: Timestamp,
+    /// Its place in the journal of what stations say.
+    pub position: u64,
 }
 
 /// What is known of a station's firmware.
@@ -68,6 +70,8 @@ pub struct StationFirmware {
     pub fault: Option<FirmwareFault>,
     /// When it said so.
     pub said_at: Timestamp,
+    /// The place of that in the journal of what stations say.
+    pub said_position: u64,
 }
 
 impl Registry {
@@ -184,7 +188,12 @@ impl Registry {
             return Err(RegistryError::not_found(Noun::Station, station));
         }
         let before = station_of(change.sql(), station).await?;
-        if before.as_ref().is_some_and(|before| said.at < before.said_at) {
+        // Heard again after a restart: what it said since still stands. A clock that was set back does not make it old,
+        // nor does a journal that begins anew.
+        let known = |before: &StationFirmware| {
+            said.position <= before.said_position && said.at <= before.said_at
+        };
+        if before.as_ref().is_some_and(known) {
             return Ok(false);
         }
         put_said(change.sql(), station, before.as_ref(), said).await?;
@@ -237,12 +246,13 @@ async fn put_said(
         _ => since,
     };
     let put = "INSERT INTO station_firmware \
-               (station, model, version, running_since, digest, state, have, chunks, why, said_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+               (station, model, version, running_since, digest, state, have, chunks, why, said_at, \
+               said_position) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
                ON CONFLICT (station) DO UPDATE SET model = coalesce(excluded.model, model), \
                version = coalesce(excluded.version, version), running_since = $4, \
                digest = excluded.digest, state = excluded.state, have = excluded.have, \
-               chunks = excluded.chunks, why = excluded.why, said_at = excluded.said_at";
+               chunks = excluded.chunks, why = excluded.why, said_at = excluded.said_at, \
+               said_position = excluded.said_position";
     sqlx::query(put)
         .bind(station.as_str())
         .bind(said.model.as_ref().map(ModelCode::as_str))
@@ -254,6 +264,7 @@ async fn put_said(
         .bind(said.progress.map(|(_, chunks)| i64::from(chunks)))
         .bind(said.fault.map(FirmwareFault::as_str))
         .bind(said.at.as_millis())
+        .bind(i64::try_from(said.position).unwrap_or(i64::MAX))
         .execute(sql)
         .await?;
     Ok(())
@@ -399,6 +410,7 @@ fn station_firmware(row: &SqliteRow) -> Result<StationFirmware, RegistryError> {
         progress: number("have")?.zip(number("chunks")?),
         fault: text("why")?.as_deref().map(FirmwareFault::parse),
         said_at: Timestamp::from_millis(row.try_get("said_at")?),
+        said_position: u64::try_from(row.try_get::<i64, _>("said_position")?).unwrap_or(0),
         station: StationCode::new(&station).map_err(|_| damaged("its code is none"))?,
     })
 }

@@ -64,7 +64,18 @@ async fn book() -> Book {
 impl Book {
     /// A second passes, and the station says this.
     async fn says(&self, station: &str, state: FirmwareState, image: Option<u8>, version: &str) {
-        let at = Timestamp::from_millis(self.clock.0.fetch_add(1_000, Ordering::Relaxed) + 1_000);
+        let at = self.clock.0.fetch_add(1_000, Ordering::Relaxed) + 1_000;
+        self.says_at(station, state, image, version, (at, at.unsigned_abs())).await;
+    }
+
+    async fn says_at(
+        &self,
+        station: &str,
+        state: FirmwareState,
+        image: Option<u8>,
+        version: &str,
+        (at, position): (i64, u64),
+    ) {
         let said = FirmwareSaid {
             model: Some(ModelCode::new("sl-200").unwrap()),
             version: version.parse().ok(),
@@ -72,7 +83,8 @@ impl Book {
             state,
             progress: Some((3, 9)),
             fault: (state == FirmwareState::Failed).then_some(FirmwareFault::BadDigest),
-            at,
+            at: Timestamp::from_millis(at),
+            position,
         };
         self.registry.firmware_said(&code(station), &said).await.unwrap();
     }
@@ -184,6 +196,29 @@ async fn a_station_that_starts_into_the_old_version_has_rolled_back() {
     book.says("a", FirmwareState::Running, None, "1.0.0").await;
     let failed = book.station(&id, "a").await.failed.unwrap();
     assert_eq!(failed.1, FirmwareFault::RolledBack);
+}
+
+#[tokio::test]
+async fn what_is_heard_again_after_a_restart_takes_nothing_back_and_a_clock_set_back_loses_nothing()
+{
+    let book = book().await;
+    let id = book.going().await;
+    let story = async || {
+        book.says_at("a", FirmwareState::Running, None, "1.0.0", (10_000, 1)).await;
+        book.says_at("a", FirmwareState::Verified, Some(1), "", (11_000, 2)).await;
+        book.says_at("a", FirmwareState::Running, None, "1.1.0", (12_000, 3)).await;
+    };
+    story().await;
+    let before = book.station(&id, "a").await;
+    story().await;
+    assert_eq!(book.station(&id, "a").await, before, "1.0.0 was before the install");
+    assert!(before.running_at.is_some() && before.failed.is_none());
+    // The clock is an hour behind now; and then the journal begins anew.
+    book.says_at("a", FirmwareState::Running, None, "1.2.0", (-3_588_000, 4)).await;
+    let version = async || book.registry.station_firmwares().await.unwrap()[0].version;
+    assert_eq!(version().await, "1.2.0".parse().ok());
+    book.says_at("a", FirmwareState::Running, None, "1.3.0", (20_000, 0)).await;
+    assert_eq!(version().await, "1.3.0".parse().ok());
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ impl Round {
             }
             for (position, bytes) in records {
                 if let Some(said) = Said::decode(&bytes)
-                    && let Err(error) = self.heed(runtime, &said)
+                    && let Err(error) = self.heed(runtime, &said, position)
                 {
                     return Ok(Err(error));
                 }
@@ -74,10 +74,10 @@ impl Round {
     }
 
     /// What cannot be meant is counted and left; what the registry cannot take now is an error, and comes again.
-    fn heed(&mut self, runtime: &Handle, said: &Said) -> Result<(), RegistryError> {
+    fn heed(&mut self, runtime: &Handle, said: &Said, position: u64) -> Result<(), RegistryError> {
         match said.what {
             What::Ask => self.ask(said),
-            What::Firmware => return runtime.block_on(self.reported(said)),
+            What::Firmware => return runtime.block_on(self.reported(said, position)),
             What::Receipt | What::Reported | What::State => {}
         }
         Ok(())
@@ -116,9 +116,9 @@ impl Round {
         self.publish(station, "refused", body.as_bytes(), Keep::Fleeting);
     }
 
-    async fn reported(&self, said: &Said) -> Result<(), RegistryError> {
+    async fn reported(&self, said: &Said, position: u64) -> Result<(), RegistryError> {
         let station = &said.station;
-        let Some(heard) = read(said) else {
+        let Some(heard) = read(said, position) else {
             metrics::counter!("saltline_said_unheard_total", "reason" => "malformed").increment(1);
             tracing::warn!(%station, reason = "malformed", "what a station said moves nothing");
             return Ok(());
@@ -150,7 +150,7 @@ impl Round {
 }
 
 /// What a station says, as far as it can be meant.
-fn read(said: &Said) -> Option<FirmwareSaid> {
+fn read(said: &Said, position: u64) -> Option<FirmwareSaid> {
     let report: Report = serde_json::from_slice(&said.payload).ok()?;
     let state = FirmwareState::parse(&report.state)?;
     let read = |text: &Option<String>| text.as_deref().map(str::parse).transpose();
@@ -164,6 +164,7 @@ fn read(said: &Said) -> Option<FirmwareSaid> {
         progress: report.have.zip(report.of),
         fault,
         at: said.received_at,
+        position,
     })
 }
 
