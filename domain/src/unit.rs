@@ -79,6 +79,11 @@ pub fn convert(value: f64, from: &str, to: &str) -> Option<f64> {
     if from.2.to_bits() == to.2.to_bits() && from.3.to_bits() == to.3.to_bits() {
         return Some(value);
     }
+    if from.3 == 0.0 && to.3 == 0.0 {
+        // By a whole number where it is one: 15,200 µS/cm are 15.2 mS/cm, not 15.200000000000001.
+        let (up, down) = (from.2 / to.2, to.2 / from.2);
+        return Some(if up < 1.0 { value / down } else { value * up });
+    }
     Some((from.2.mul_add(value, from.3) - to.3) / to.2)
 }
 
@@ -150,6 +155,17 @@ mod tests {
             let got = convert(value, from, to).unwrap();
             assert!((got - wanted).abs() < 1e-9, "{value} {from} is {got} {to}");
         }
+    }
+
+    #[test]
+    fn a_shift_of_the_point_is_exact() {
+        for n in 0..2_000_i32 {
+            let micro = f64::from(n * 7);
+            let text = format!("{}.{:03}", n * 7 / 1_000, n * 7 % 1_000);
+            assert_eq!(convert(micro, "uS/cm", "mS/cm"), text.parse().ok());
+            assert_eq!(convert(micro, "mm", "m"), text.parse().ok());
+        }
+        assert_eq!(convert(15.2, "mS/cm", "µS/cm"), Some(15_200.0));
     }
 
     #[test]
