@@ -158,7 +158,7 @@ mod tests {
             ("station = \"Xuân Hòa\"", "a-z"),
             ("offset = \"7\"", "+07:00"),
             ("offset = \"+7:00\"", "+07:00"),
-            ("settle = 5", "write a text"),
+            ("settle = 5", "a string is wanted"),
             ("file_bytes_max = \"2GiB\"", "1.0 GiB"),
         ] {
             let key = line.split(' ').next().unwrap();
