@@ -7,6 +7,7 @@ use alerting::{Alerting, AlertingError, Channels, EmailConfig, Roster, SmsConfig
 use analytics::quality::Quality;
 use analytics::rules::Analyzer;
 use domain::{Clock, Rule, RuleError, Water};
+use ingest::modbus::Master;
 use ingest::mqtt::{Door, DoorError};
 use ingest::upstream::{Upstream, UpstreamError};
 use ingest::{ADMIT, BadRecord, Intake, ParameterTable, Seqs};
@@ -196,6 +197,11 @@ impl Parts {
         Ok(setting.config.upstreams.iter().map(upstream).collect::<Result<_, _>>()?)
     }
 
+    fn modbus(&self, setting: &Setting) -> Option<Master> {
+        let lines = setting.config.modbus.clone();
+        (!lines.is_empty()).then(|| Master::new(lines, &self.intake, Some(&self.store.registry)))
+    }
+
     async fn start(
         self,
         setting: &Setting,
@@ -216,6 +222,7 @@ impl Parts {
         let (live, _) = broadcast::channel(LIVE_MAX);
         let tally = Arc::new(Tally::default());
         let upstreams = self.upstreams(setting)?;
+        let modbus = self.modbus(setting);
         let mut running = Running::new(self.store.clone());
         let config = &setting.config;
         running.engine(Engine {
@@ -283,6 +290,7 @@ impl Parts {
             next_end: None,
         });
         running.upstreams(upstreams);
+        running.modbus(modbus);
         running.door(door, threads)?;
         Ok(running)
     }

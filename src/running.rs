@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use alerting::{Alerting, Channels};
 use domain::Clock;
+use ingest::modbus::Master;
 use ingest::mqtt::{Door, Reloader};
 use ingest::upstream::Upstream;
 use ingest::{Intake, Record};
@@ -169,6 +170,16 @@ impl Running {
         });
     }
 
+    /// Asks on Modbus lines.
+    pub fn modbus(&mut self, master: Option<Master>) {
+        let Some(master) = master else { return };
+        let stop = self.stop_of(Stage::Door);
+        self.task("modbus", async move {
+            master.run(stop).await;
+            Ok(())
+        });
+    }
+
     /// Puts the passing of time into the journal, keeps histograms small, feeds the service manager's watchdog.
     pub fn clockwork(&mut self, clock: Arc<dyn Clock>, config: &Config, metrics: PrometheusHandle) {
         let stop = self.stop_of(Stage::Clockwork);
@@ -291,7 +302,7 @@ impl Running {
     async fn stop_in_order(&mut self) -> Result<(), Fatal> {
         let mut outcome = Ok(());
         let waits: [(Stage, &[&str]); 5] = [
-            (Stage::Door, &["door", "reload", "upstreams"]),
+            (Stage::Door, &["door", "reload", "upstreams", "modbus"]),
             (Stage::Clockwork, &["clock", "registry", "accounts"]),
             (Stage::Engine, &["engine", "history", "keeper", "errands"]),
             (Stage::Outbox, &["outbox"]),

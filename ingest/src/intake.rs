@@ -14,9 +14,13 @@ use crate::admit::{Limits, ParameterTable, admit};
 use crate::deadletter::DeadLetter;
 use crate::formats::sparkplug::Nodes;
 use crate::formats::{Format, chirpstack, chirpstack_device, json, thingsboard};
+use crate::modbus;
 use crate::record::Record;
 use crate::said::{SAID_BYTES_MAX, Said, What};
 use crate::stations::Stations;
+
+/// How the topics of refused Modbus readings begin.
+const MODBUS: &str = "modbus/";
 
 /// Who is speaking.
 #[derive(Debug, Clone)]
@@ -287,6 +291,7 @@ impl Intake {
             return Answer::Refused(Refusal { reason: Reason::ForeignTopic, detail });
         }
         let decoded = match Format::of_topic(&letter.topic) {
+            _ if letter.topic.starts_with(MODBUS) => modbus::decode(&letter.payload),
             Format::ThingsBoard => thingsboard::decode(&letter.payload),
             Format::ChirpStack => {
                 let device = chirpstack_device(&letter.topic).unwrap_or_default();

@@ -11,6 +11,7 @@ mod stations; // whom there is, and what others call them
 mod told; // messages in somebody else's words
 pub mod mqtt; // stations that call us
 pub mod upstream; // stations behind somebody else's broker
+pub mod modbus; // stations that we ask
 
 pub use admit::{ADMIT, Admission, Limits, ParameterTable, admit};
 pub use deadletter::DeadLetter;

@@ -17,6 +17,8 @@ pub struct Config {
     pub mqtt: ingest::mqtt::Config,
     /// Brokers that we take from.
     pub upstreams: Vec<ingest::upstream::Config>,
+    /// Lines that we ask on.
+    pub modbus: Vec<ingest::modbus::Config>,
     /// Where pages and the API are served.
     pub http_listen: SocketAddr,
     /// The address that people reach the pages by.
@@ -78,6 +80,7 @@ impl Config {
             data_dir: PathBuf::from(at("data.dir").filled()?),
             mqtt: mqtt::read(layers)?,
             upstreams: super::upstream::read(layers)?,
+            modbus: super::modbus::read(layers)?,
             http_listen: at("http.listen").address()?,
             public_url: at("http.public_url").optional(),
             segment_bytes_max: at("journal.segment").size(1 << 16, 1 << 32)?,

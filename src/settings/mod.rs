@@ -5,6 +5,7 @@ mod layers; // what was typed, and where
 mod config; // what it means
 mod mqtt; // of the front door
 mod upstream; // brokers that we take from
+mod modbus; // lines that we ask on
 
 pub(crate) use config::duration;
 pub use config::{Channel, Config};
