@@ -33,7 +33,8 @@ impl SerialLink {
             std::fs::remove_file(link)?;
         }
         std::os::unix::fs::symlink(target, link)?;
-        let near = AsyncFd::register(File::from(OwnedFd::from(near)))?;
+        #[expect(deprecated, reason = "its successor is `unsafe`; a `File` keeps its descriptor")]
+        let near = AsyncFd::new(File::from(OwnedFd::from(near)))?;
         Ok(Self { near, _far: far, link: link.to_owned() })
     }
 }

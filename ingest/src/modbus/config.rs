@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn characters_take_their_time() {
         let even = Serial { parity: Parity::Even, ..Serial::default() };
-        assert_eq!(even.time_of(9_600 / 11 * 11).as_millis(), 10_988);
+        assert_eq!(even.time_of(960).as_millis(), 1_100);
         assert_eq!(Serial::default().silence().as_micros(), 3_645);
         assert_eq!(Serial { baud: 115_200, ..even }.silence().as_micros(), 1_750);
     }
