@@ -1,5 +1,6 @@
 # Two commands matter: `make demo` shows the whole on this machine, `make test` checks it.
-# Each installs what it lacks and says so. Nothing is installed outside of this folder but Debian packages.
+# Each installs what it lacks and says so. Nothing is installed outside of this folder but Debian packages, and for
+# `make fuzz` nightly Rust and cargo-fuzz.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -15,12 +16,13 @@ BUILD_FILES := /usr/bin/cc:build-essential /usr/bin/node:nodejs /usr/bin/npm:npm
 TEST_FILES := /usr/sbin/mosquitto:mosquitto /usr/bin/mosquitto_pub:mosquitto-clients \
 	/usr/bin/chromium:chromium /usr/share/fonts/truetype/noto/NotoSans-Regular.ttf:fonts-noto-core
 
-.PHONY: help demo test check unit peers bench web clean-demo fmt
+.PHONY: help demo test check unit peers bench fuzz fuzz-keep web clean-demo fmt
 
 help:
 	@printf '%s\n' 'make demo    watch the tide push salt up the river, on this machine alone' \
 	  'make test    everything that CI checks: format, lints, tests, real peers, benches run small' \
 	  'make bench   the figures of docs/promises.md, measured here beside their peers' \
+	  'make fuzz    bytes that nobody would send, against everything that reads bytes (nightly Rust)' \
 	  'make check   format, lints and the documents against the code' \
 	  'make unit    the tests of the crates alone'
 
@@ -57,6 +59,39 @@ bench: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv
 	$(VENV)/bin/python benches/door.py
 	$(VENV)/bin/python benches/whole_path.py
 	$(VENV)/bin/python benches/footprint.py
+
+# Seconds for each target of `make fuzz`.
+FUZZ_SECONDS ?= 60
+# Our code has no `unsafe`, so there is nothing for an address sanitizer to find that it would be slower for.
+FUZZ := env -u CARGO_TARGET_DIR cargo +nightly fuzz
+# The journal's target writes files: into memory, where there is such a folder.
+FUZZ_TMP := $(shell [ -d /dev/shm ] && echo /dev/shm || echo /tmp)
+
+fuzz: $(STAMPS)/build $(STAMPS)/fuzz
+	$(SAY) 'Building the targets'
+	$(FUZZ) build --sanitizer none
+	$(SAY) 'Each target for $(FUZZ_SECONDS) s; what crashes one stays below fuzz/artifacts'
+	@crashed=''; \
+	for target in $$($(FUZZ) list); do \
+	  mkdir -p fuzz/found/$$target; \
+	  printf '\033[1m==> %s\033[0m\n' "$$target"; \
+	  TMPDIR=$(FUZZ_TMP) $(FUZZ) run --sanitizer none $$target fuzz/found/$$target fuzz/corpus/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 -verbosity=0 \
+	    || crashed="$$crashed $$target"; \
+	done; \
+	if [ -n "$$crashed" ]; then printf '\nCrashed:%s\n' "$$crashed"; exit 1; fi; \
+	printf '\nNothing crashed.\n'
+
+# What the runs found that reaches code which the corpus does not, as little of it as does: to be committed.
+fuzz-keep: $(STAMPS)/fuzz
+	@for target in $$($(FUZZ) list); do \
+	  mkdir -p fuzz/found/$$target; \
+	  TMPDIR=$(FUZZ_TMP) $(FUZZ) run --sanitizer none $$target fuzz/corpus/$$target fuzz/found/$$target -- \
+	    -set_cover_merge=1 -use_counters=0 -max_len=$(FUZZ_KEEP_BYTES) -verbosity=0; \
+	done
+
+# What is longer than this is not kept.
+FUZZ_KEEP_BYTES ?= 512
 
 web: $(STAMPS)/web
 
@@ -103,6 +138,15 @@ $(STAMPS)/python-venv:
 $(STAMPS)/npm-peers: tests/peers/package.json tests/peers/package-lock.json
 	$(SAY) 'npm packages for test peers'
 	cd tests/peers && npm ci --silent --no-audit --no-fund
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/fuzz:
+	@rustup toolchain list 2>/dev/null | grep -q '^nightly' || { \
+	  printf '\033[1m==> %s\033[0m\n' 'Installing nightly Rust: the fuzzer needs its instrumentation'; \
+	  rustup toolchain install nightly --profile minimal; }
+	@command -v cargo-fuzz >/dev/null || { \
+	  printf '\033[1m==> %s\033[0m\n' 'Installing cargo-fuzz'; \
+	  env -u CARGO_TARGET_DIR cargo install cargo-fuzz --locked; }
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/web: $(shell find $(WEB) -path '*/node_modules' -prune -o -path '*/dist' -prune -o -type f -print 2>/dev/null) | $(STAMPS)/build

@@ -9,6 +9,8 @@ use domain::{
 };
 use rustc_hash::FxHashMap;
 
+use crate::formats::json::shorten;
+
 /// What a station's clock may say, and how large a number may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -137,6 +139,7 @@ fn measured(
     if let (Some(stated), Some(ours)) = (said.unit.as_deref(), unit)
         && stated != ours
     {
+        let stated = shorten(stated);
         let detail = format!("values.{}.unit: `{stated}`; {parameter} is in `{ours}`", said.name);
         return Err(Refusal { reason: Reason::WrongUnit, detail });
     }
@@ -240,6 +243,15 @@ mod tests {
             [Reason::WrongUnit]
         );
         assert_eq!(reasons(r#"{"values":{"salinity":{"value":1,"unit":"g/L"}}}"#), []);
+    }
+
+    #[test]
+    fn what_is_said_of_a_unit_is_short_however_long_the_unit() {
+        let unit = "mặn".repeat(10_000);
+        let payload = format!(r#"{{"values":{{"salinity":{{"value":1,"unit":"{unit}"}}}}}}"#);
+        let refused = check(&example_station(), &payload).refused;
+        assert_eq!(refused[0].reason, Reason::WrongUnit);
+        assert!(refused[0].detail.len() < 1_000, "{}", refused[0].detail.len());
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod admit; // what we believe of it
 mod record; // an admitted report as the journal carries it
 mod deadletter; // what we do not believe, kept
 mod said; // what a station says beside its readings
+mod answers; // what that means
 mod intake; // many packets, one commit, one proof
 mod seqs; // which reports are missing
 mod stations; // whom there is, and what others call them
@@ -12,8 +13,12 @@ mod told; // messages in somebody else's words
 pub mod mqtt; // stations that call us
 pub mod upstream; // stations behind somebody else's broker
 pub mod modbus; // stations that we ask
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing; // all that reads bytes of others, for bytes that nobody would send
 
 pub use admit::{ADMIT, Admission, Limits, ParameterTable, admit};
+pub use answers::{Receipt, Reported, says_offline};
 pub use deadletter::DeadLetter;
 pub use formats::{Format, REPORTS_MAX, VALUES_MAX, chirpstack, json, sparkplug, thingsboard};
 pub use intake::{Accounts, Answer, Batch, Intake, Pass, Proof};

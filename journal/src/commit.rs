@@ -29,7 +29,7 @@ const FULL_RETRY: Duration = Duration::from_millis(250);
 /// records of 2 kB: p50 165 µs beside 300, 80 µs of CPU beside 150. So much is one longer sync in about a thousand
 /// reports, and what a seldom written journal has too much on disk.
 const ROOM_BYTES: u64 = 256 << 10;
-const ZEROS: [u8; ROOM_BYTES as usize] = [0; ROOM_BYTES as usize];
+static ZEROS: [u8; ROOM_BYTES as usize] = [0; ROOM_BYTES as usize];
 
 /// What the handle and the thread share.
 pub struct Shared {

@@ -12,6 +12,9 @@ mod commit; // the one thread that writes
 mod journal; // the handle
 mod look; // reading beside the one who writes
 pub mod verify; // every record, without opening it
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing; // what reads its files, for bytes that no disk should give
 
 pub use error::JournalError;
 pub use frame::RECORD_BYTES_MAX;

@@ -10,6 +10,7 @@ mod deadletter; // list, replay
 mod store; // verify
 mod import; // a province pack
 mod output; // table, JSON, CSV
+mod probe; // what is outside
 mod serve; // run, demo
 
 use std::path::PathBuf;
@@ -78,6 +79,8 @@ enum Command {
     Rule(rule::Rule),
     /// What is in the data folder.
     Store(store::Store),
+    /// Look at what is outside: a Modbus device.
+    Probe(probe::Probe),
     /// Apply a province pack: stations, rivers, rules, roster. Applying it again changes nothing.
     Import(import::Import),
     /// Print the version.
@@ -182,6 +185,7 @@ fn execute(command: Command) -> Result<(), Trouble> {
         Command::User(user) => with_runtime(user.run()),
         Command::Rule(rule) => with_runtime(rule.run()),
         Command::Store(store) => store.run(),
+        Command::Probe(probe) => with_runtime(probe.run()),
         Command::Import(import) => with_runtime(import.run()),
         Command::Version => output::print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
     }

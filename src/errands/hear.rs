@@ -2,10 +2,9 @@
 //! and who says that it is there gets what it may have missed.
 
 use domain::StationCode;
-use ingest::{Said, What};
+use ingest::{Receipt, Reported, Said, What, says_offline};
 use registry::{CommandState, RegistryError};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::runtime::Handle;
 
 use super::commands::count;
@@ -14,22 +13,6 @@ use crate::assembly::Fatal;
 
 /// Bytes read at a time: some thousand receipts.
 const READ_BYTES: usize = 1 << 18;
-
-/// A receipt as a station writes it. More fields may come; they are not ours.
-#[derive(Deserialize)]
-struct Receipt {
-    id: String,
-    state: String,
-    #[serde(default)]
-    why: String,
-}
-
-/// A reported configuration: with the hash it was told, or alone.
-#[derive(Deserialize)]
-struct Reported {
-    hash: Option<String>,
-    config: Map<String, Value>,
-}
 
 impl Round {
     /// Hears everything that was said since; the cursor goes past what was heard.
@@ -81,7 +64,7 @@ impl Round {
 
     async fn receipt(&self, said: &Said) -> Result<(), RegistryError> {
         let station = &said.station;
-        let Ok(receipt) = serde_json::from_slice::<Receipt>(&said.payload) else {
+        let Some(receipt) = Receipt::decode(&said.payload) else {
             unheard("malformed", Some(station));
             return Ok(());
         };
@@ -112,14 +95,10 @@ impl Round {
 
     async fn reported(&self, said: &Said) -> Result<(), RegistryError> {
         let station = &said.station;
-        let whole = serde_json::from_slice::<Reported>(&said.payload);
-        let alone = || serde_json::from_slice::<Map<String, Value>>(&said.payload);
-        let reported = whole.or_else(|_| alone().map(|config| Reported { hash: None, config }));
-        let Ok(Reported { hash, config }) = reported else {
+        let Some(Reported { hash, config }) = Reported::decode(&said.payload) else {
             unheard("malformed", Some(station));
             return Ok(());
         };
-        let hash = hash.filter(|hash| (1..=64).contains(&hash.len()));
         let registry = self.errands.registry.by(station.as_str());
         let now = registry.reported(station, &config, hash.as_deref(), said.received_at).await?;
         tracing::info!(%station, in_sync = ?now.in_sync(), "configuration reported");
@@ -131,13 +110,4 @@ fn unheard(reason: &'static str, station: Option<&StationCode>) {
     metrics::counter!("saltline_said_unheard_total", "reason" => reason).increment(1);
     let station = station.map(StationCode::as_str);
     tracing::warn!(station, reason, "what a station said moves nothing");
-}
-
-/// `offline`, or JSON that says so.
-fn says_offline(payload: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(payload);
-    match serde_json::from_str::<Value>(&text) {
-        Ok(said) => said.get("state").unwrap_or(&said) == "offline",
-        Err(_) => text.trim() == "offline",
-    }
 }

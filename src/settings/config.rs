@@ -233,6 +233,7 @@ mod tests {
         assert!(config.mqtt.listen.ip().is_loopback() && config.http_listen.ip().is_loopback());
         assert!(config.mqtt.tls.is_none() && config.email.is_none() && config.sms.is_none());
         assert!(config.mqtt.anonymous.is_empty() && !config.mqtt.anonymous_websocket);
+        assert!(!config.mqtt.anonymous_named && config.mqtt.topic_alias_max == 16);
         assert_eq!(config.retain, Duration::from_hours(60 * 24));
         assert_eq!(config.mqtt.packet_bytes_max, 256 << 10);
     }
@@ -252,6 +253,7 @@ mod tests {
             ("[mqtt]\nlisten = 1883", "a string is wanted"),
             ("[mqtt.limits]\nconnections = 0", "whole number above zero"),
             ("[mqtt.limits]\nin_flight = 70000", "from 1 to 65535"),
+            ("[mqtt.limits]\ntopic_aliases = 70000", "from 1 to 65535"),
             ("[mqtt.limits]\nqueue_policy = \"drop\"", "drop-newest, drop-oldest or disconnect"),
             ("[mqtt]\nkeep_alive_max = \"20h\"", "65535s"),
             ("[mqtt]\ntls_crl_file = \"x\"", "tls_client_ca_file"),
@@ -295,6 +297,7 @@ mod tests {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/conformance.toml");
         let config = Config::read(Some(&file), []).unwrap().mqtt;
         assert_eq!((config.anonymous.len(), config.keep_alive_s_max), (2, Some(60)));
+        assert!(config.anonymous_named && config.anonymous_websocket);
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub(super) fn read(layers: &Layers) -> Result<Config, SettingsError> {
         tls: tls(layers)?,
         anonymous: anonymous(layers, listen)?,
         anonymous_websocket: anonymous_websocket(layers)?,
+        anonymous_named: at("mqtt.anonymous_named").yes_or_no()?,
         keep_alive_none: at("mqtt.keep_alive_none").yes_or_no()?,
         keep_alive_s_max: keep_alive(layers)?,
         ..limits
@@ -50,6 +51,7 @@ fn limits(layers: &Layers) -> Result<Config, SettingsError> {
         }),
         in_flight_max: at("mqtt.limits.in_flight").count_to(u16::MAX)?,
         in_flight_bytes_max: bytes("mqtt.limits.in_flight_bytes", 1 << 10, 1 << 30)?,
+        topic_alias_max: at("mqtt.limits.topic_aliases").count_to(u16::MAX)?,
         subscriptions_max: at("mqtt.limits.subscriptions").count()?,
         queue_messages_max: at("mqtt.limits.queue_messages").count()?,
         queue_bytes_max: bytes("mqtt.limits.queue_bytes", 1 << 10, 1 << 30)?,

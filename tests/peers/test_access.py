@@ -122,6 +122,15 @@ def test_a_conformance_suite_finds_what_it_expects(conformance, version, refused
     other.close()
 
 
+@pytest.mark.parametrize("version", [mqtt.MQTTv311, mqtt.MQTTv5])
+def test_a_conformance_suite_may_log_in_with_a_name_of_its_own(conformance, version):
+    client = Client(conformance["mqtt"], "testuser", "testpassword", version=version, client_id="suite")
+    assert client.welcome and client.subscribe("TopicA/#") == 1
+    assert client.publish("TopicA/B", b"heard") == 0
+    wait_for("its own message", lambda: client.messages == [("TopicA/B", b"heard")])
+    client.close()
+
+
 def test_a_conformance_suite_may_come_over_websocket_and_no_page_of_somebody_elses(conformance):
     client = Client(conformance["http"], client_id="suite", transport="websockets")
     assert client.welcome and client.subscribe("a") == 1

@@ -198,7 +198,8 @@ def test_a_full_disk_holds_back_what_somebody_absent_has_to_get(engine, small_di
     talker = Client(saltline.mqtt, "talker").connect()
     talker.say_and_hear("t/a", "before")
     fill(small_disk / "ballast")
-    mids = [talker.say("t/a", str(n).ljust(1000), 1) for n in range(20)]
+    # More than the 256 KiB of room that the journal has set aside.
+    mids = [talker.say("t/a", str(n).ljust(20_000), 1) for n in range(20)]
     wait_for("the engine to say that it is not ready", lambda: "sessions" in saltline.text("/-/ready")[1])
     before = len(talker.acked)
     time.sleep(1)

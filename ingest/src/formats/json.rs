@@ -45,7 +45,8 @@ fn said<'a>((name, raw): (Cow<'a, str>, RawValue<'a>)) -> Result<Said<'a>, Refus
         Some("fault" | "error" | "02") => Status::Fault,
         Some(other) => {
             let detail = format!(
-                "values.{name}.status: `{}` is not one of measuring, calibrating, fault",
+                "values.{}.status: `{}` is not one of measuring, calibrating, fault",
+                shorten(&name),
                 shorten(other)
             );
             return Err(Refusal { reason: Reason::UnknownStatus, detail });
@@ -320,6 +321,15 @@ mod tests {
             Ok(reports) => panic!("{payload} was read as {reports:?}"),
             Err(refusal) => refusal.reason,
         }
+    }
+
+    #[test]
+    fn what_is_said_of_a_status_is_short_however_long_the_name() {
+        let (name, status) = ("mặn".repeat(10_000), "hỏng".repeat(10_000));
+        let payload = format!(r#"{{"values":{{"{name}":{{"value":1,"status":"{status}"}}}}}}"#);
+        let refusal = decode(payload.as_bytes()).unwrap_err();
+        assert_eq!(refusal.reason, Reason::UnknownStatus);
+        assert!(refusal.detail.len() < 1_500, "{}", refusal.detail.len());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::posting::Origin;
 use super::retained::Retained;
 use super::routes::Route;
 use super::session::{Session, WaitingWill};
+use super::strays::Strays;
 use super::tree::Tree;
 use super::wire::Will;
 
@@ -31,6 +32,8 @@ pub(super) struct Broker {
     pub(super) retained: RwLock<Retained>,
     /// Wills that wait for their time, or more: zero means that nobody need look for one.
     pub(super) waiting_wills: AtomicUsize,
+    /// What nobody of a group could take.
+    pub(super) strays: Strays,
     /// What is remembered on disk; `None` keeps everything in memory.
     pub(super) log: Option<SessionLog>,
     pub(super) config: Arc<Config>,
@@ -73,6 +76,7 @@ impl Broker {
             subscriptions: AtomicUsize::new(0),
             retained: RwLock::new(retained),
             waiting_wills: AtomicUsize::new(0),
+            strays: Strays::new(&config),
             log,
             config,
             counters: Counters::new(),

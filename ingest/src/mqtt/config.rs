@@ -17,6 +17,9 @@ pub struct Config {
     pub anonymous: Vec<Grant>,
     /// Whether that holds for WebSockets too. Behind a proxy every client comes from loopback.
     pub anonymous_websocket: bool,
+    /// Whether it holds too for who gives a name and a key where the book knows no such name. Suites log in so; people
+    /// who mistyped their station's code do too, and would wonder why they may do so little.
+    pub anonymous_named: bool,
     /// Connections that may be shaking hands at one time: from the socket to the welcome. A province that comes back
     /// at once has 2,000; each costs some kilobytes and, with TLS, a millisecond of a core.
     pub handshakes_max: usize,
@@ -144,6 +147,7 @@ impl Default for Config {
             tls: None,
             anonymous: Vec::new(),
             anonymous_websocket: false,
+            anonymous_named: false,
             handshakes_max: 4_096,
             handshakes_per_address_max: 2_048,
             rate: None,

@@ -224,7 +224,10 @@ impl Door {
                     }
                 }
                 _ = forget.tick() => self.shared.broker.forget_expired(Instant::now()),
-                _ = wills.tick() => self.shared.broker.publish_due_wills(Instant::now()),
+                _ = wills.tick() => {
+                    self.shared.broker.publish_due_wills(Instant::now());
+                    self.shared.broker.pass_strays_on(Instant::now());
+                }
             }
         }
     }

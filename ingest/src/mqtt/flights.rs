@@ -168,12 +168,12 @@ impl Flights {
         }
     }
 
-    /// Takes out the letters with QoS 1 that a shared subscription brought: the client may have them, and may not.
-    /// A QoS 2 letter that went out is its client's for ever.
-    pub(super) fn give_back(&mut self, of: impl Fn(&Share) -> bool) -> Vec<Letter> {
+    /// Takes out letters with QoS 1 that a shared subscription brought, at most so many: the client may have them, and
+    /// may not. A QoS 2 letter that went out is its client's for ever.
+    pub(super) fn give_back(&mut self, of: impl Fn(&Share) -> bool, most: usize) -> Vec<Letter> {
         let mut given = Vec::new();
         let mut at = 0;
-        while let Some(flight) = self.all.get(at) {
+        while let Some(flight) = self.all.get(at).filter(|_| given.len() < most) {
             let goes = match &flight.stage {
                 Stage::Sent(letter) => letter.qos == 1 && letter.share.as_deref().is_some_and(&of),
                 Stage::Received => false,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,20 @@ impl TurnedAway {
     /// Without a word: what came was not an MQTT client's greeting.
     pub(super) const fn silently(outcome: &'static str) -> Self {
         Self { outcome, answer: None }
+    }
+
+    /// As it fits into the largest packet that the client takes: the reason string goes first, then the answer.
+    fn within(mut self, bytes_max: usize) -> Self {
+        let fits = |&(version, refused, why): &(Version, Refused, &str)| {
+            let mut packet = BytesMut::new();
+            wire::connack(&mut packet, version, Err((refused, why)));
+            packet.len() <= bytes_max
+        };
+        if let Some((_, _, why)) = self.answer.as_mut().filter(|answer| !fits(answer)) {
+            *why = "";
+        }
+        self.answer = self.answer.filter(fits);
+        self
     }
 }
 
@@ -125,7 +140,22 @@ async fn log_in<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut hello = read_hello(socket, shared).await?;
+    let hello = read_hello(socket, shared).await?;
+    let bytes_max = hello.packet_bytes_max;
+    let entered = enter(socket, hello, caller, shared).await;
+    entered.map_err(|turned_away| turned_away.within(bytes_max))
+}
+
+/// The same for somebody whose greeting was read.
+async fn enter<S>(
+    socket: &mut Socket<S>,
+    mut hello: Hello,
+    caller: &Caller,
+    shared: &Shared,
+) -> Result<Welcomed, TurnedAway>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let refuse =
         |outcome, refused, why| TurnedAway { outcome, answer: Some((hello.version, refused, why)) };
     let reviews = shared.live.reviews();

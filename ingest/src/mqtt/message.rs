@@ -117,6 +117,10 @@ impl Message {
     }
 }
 
+/// The longest path of a shared subscription that goes into the log with each letter. Ours have 40 bytes; a letter of a
+/// longer one is its own session's after a restart. 30,000 of this are 8 MiB of the 64 that one change may have.
+const SHARE_BYTES_MAX: usize = 256;
+
 /// A message on its way to one session.
 #[derive(Debug, Clone)]
 pub(super) struct Letter {
@@ -142,7 +146,9 @@ impl Letter {
     /// As the log has it.
     pub(super) fn addressed(&self, session: SessionNo, letter: LetterNo) -> Addressed {
         let Self { qos, retain, ref ids, .. } = *self;
-        Addressed { session, letter, terms: Terms { qos, retain, identifiers: ids.clone() } }
+        let share = self.share.as_ref().map(|share| share.path());
+        let share = share.filter(|path| path.len() <= SHARE_BYTES_MAX).map(Into::into);
+        Addressed { session, letter, terms: Terms { qos, retain, identifiers: ids.clone(), share } }
     }
 }
 

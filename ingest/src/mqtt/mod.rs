@@ -31,6 +31,7 @@ mod posting; // the part of a publish that is kept on disk
 mod restore; // what the log remembers, put back
 mod routes; // who gets what
 mod share; // one of a group
+mod strays; // what nobody of a group can take now
 mod session; // what is remembered of a client
 mod flights; // what is on its way to it
 mod aliases; // numbers for topics
@@ -42,6 +43,10 @@ mod tree; // who subscribed to what
 mod topic; // names and filters
 mod counters; // what is counted
 mod wire; // bytes and packets
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing; // all of this that reads, for the fuzzer
+#[cfg(any(test, fuzzing))]
+mod talk; // a whole connection, for the fuzzer
 
 pub use config::{Config, QueuePolicy, Rate, TlsConfig};
 pub use door::{Addresses, Attacher, Door, DoorError, Keep, NoRoom, Publisher, Reloader, Reviewer};

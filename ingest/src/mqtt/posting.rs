@@ -120,27 +120,46 @@ impl Broker {
         and(Retain::Untouched)
     }
 
-    /// Gives a letter of a group's member who is gone to another one.
-    pub(super) fn pass_letter_on(&self, letter: Letter, left: &Arc<Session>) {
-        let Some(share) = letter.share.clone() else { return };
+    /// Gives a letter of a group's member who is gone to another one; an error with the letter where nobody can take it.
+    pub(super) fn pass_letter_on(
+        &self,
+        letter: Letter,
+        left: Option<&Arc<Session>>,
+    ) -> Result<(), Letter> {
+        let Some(share) = letter.share.clone() else { return Ok(()) };
         let Some(log) = &self.log else {
-            return drop(share.deliver_again(&letter, left));
+            return share.deliver_again(&letter, left).map(drop).map_err(|_| letter);
         };
         // A message of its own: the one it was may go from the log with its last letter.
-        let moved = left.line().map(Line::session).zip(letter.no);
+        let moved = left.and_then(|left| left.line()).map(Line::session).zip(letter.no);
         let message = Arc::new(letter.message.copy());
-        let letter = Letter { message: Arc::clone(&message), no: None, ..letter };
-        match (share.deliver_again(&letter, left), moved) {
-            (Some(Kept { session, addressed }), moved) => {
+        let fresh = Letter { message: Arc::clone(&message), no: None, ..letter.clone() };
+        match (share.deliver_again(&fresh, left), moved) {
+            (Ok(Some(Kept { session, addressed })), moved) => {
                 let published = posted(log, &message, Retain::Untouched, None, vec![addressed]);
                 log.note(&Change::Published(Published { moved, ..published }));
                 message.enter_log();
                 session.notify();
             }
-            (None, Some((session, letter))) => {
+            (Ok(None), Some((session, letter))) => {
                 log.note(&Change::Done { session, letters: vec![letter] });
             }
-            (None, None) => (),
+            (Ok(None), None) => (),
+            (Err(_), _) => return Err(letter),
+        }
+        Ok(())
+    }
+
+    /// Looks again for somebody who can take what nobody could.
+    pub(super) fn pass_strays_on(&self, now: Instant) {
+        for letter in self.strays.take() {
+            if letter.message.is_expired(now) {
+                dropped("message_expired");
+            } else if letter.share.as_ref().is_none_or(|share| share.is_empty()) {
+                dropped("no_shared_subscriber");
+            } else if let Err(letter) = self.pass_letter_on(letter, None) {
+                self.strays.keep(letter);
+            }
         }
     }
 

@@ -86,8 +86,10 @@ async fn ask(hello: &Hello, caller: &Caller, shared: &Shared) -> Result<Known, D
             return gatekeeper.certified(&certificate.name).await.map(client);
         }
         if hello.user.is_empty() && caller.may_be_nameless {
-            let grants = shared.config.anonymous.clone();
-            return Ok(client(Entry::Guest { name: "anonymous".to_owned(), grants }.into()));
+            return Ok(anybody(shared));
+        }
+        if is_nobody(hello, caller, shared).await? {
+            return Ok(anybody(shared));
         }
         // No secret is empty, and what anybody sends without thinking is not to cost a look into the book.
         return Err(Denied::WrongKey);
@@ -96,7 +98,29 @@ async fn ask(hello: &Hello, caller: &Caller, shared: &Shared) -> Result<Known, D
     if code.starts_with(CLAIM_PREFIX) && gatekeeper.may_claim(&hello.user, code).await? {
         return Ok(Known::Claimant { station: hello.user.clone(), code: code.to_owned() });
     }
-    gatekeeper.login(&hello.user, &hello.password).await.map(client)
+    match gatekeeper.login(&hello.user, &hello.password).await {
+        Err(Denied::WrongKey) if is_nobody(hello, caller, shared).await? => Ok(anybody(shared)),
+        admitted => admitted.map(client),
+    }
+}
+
+/// May this name come in as anybody, because it is nobody's? One that is somebody's stays wrong with a wrong key. It
+/// tells nothing that costs: whoever may come in as anybody may do so without a name too.
+async fn is_nobody(hello: &Hello, caller: &Caller, shared: &Shared) -> Result<bool, Denied> {
+    if !(caller.may_be_nameless && shared.config.anonymous_named) {
+        return Ok(false);
+    }
+    let nobody = shared.gatekeeper.provable(&hello.user).await?.is_none();
+    if nobody {
+        tracing::info!(address = %caller.address, user = hello.user, "a name of nobody's: anybody");
+    }
+    Ok(nobody)
+}
+
+/// Somebody of whom only the address is known, with what that may do.
+fn anybody(shared: &Shared) -> Known {
+    let grants = shared.config.anonymous.clone();
+    client(Entry::Guest { name: "anonymous".to_owned(), grants }.into())
 }
 
 fn client(admission: Admission) -> Known {

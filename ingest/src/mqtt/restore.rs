@@ -29,6 +29,8 @@ impl Broker {
         let mut messages = HashMap::new();
         for (&no, kept) in &state.sessions {
             let session = self.restore_session(log, no, kept, now, instant);
+            // The subscriptions first: what a shared one brought finds its group.
+            self.restore_filters(&session, kept);
             session.restore(kept, |number| {
                 let body = state.body(number)?;
                 let message = messages
@@ -36,7 +38,6 @@ impl Broker {
                     .or_insert_with(|| Arc::new(Message::from_log(body, now, instant)));
                 Some(Arc::clone(message))
             });
-            self.restore_filters(&session, kept);
             self.add_session(session);
         }
         for (key, kept) in &state.wills {

@@ -150,17 +150,22 @@ impl Broker {
         self.subscriptions.fetch_sub(filters.len(), Ordering::Relaxed);
         drop(tree);
         for letter in session.give_all_back() {
-            self.pass_letter_on(letter, session);
+            if let Err(letter) = self.pass_letter_on(letter, Some(session)) {
+                self.strays.keep(letter);
+            }
         }
     }
 
-    /// A client is gone and may come back: what its groups gave it goes to others who are here.
+    /// A client is gone and may come back: what its groups gave it goes to others who are here, as far as they have
+    /// room. The rest stays where it is.
     pub(super) fn pass_on(&self, session: &Arc<Session>) {
         let shares: Vec<Arc<Share>> = session.state().filters.values().flatten().cloned().collect();
         for share in shares {
             if share.has_others_here(session) {
-                for letter in session.give_back(&share) {
-                    self.pass_letter_on(letter, session);
+                for letter in session.give_back(&share, share.room_elsewhere(session)) {
+                    if let Err(letter) = self.pass_letter_on(letter, Some(session)) {
+                        self.strays.keep(letter);
+                    }
                 }
             }
         }

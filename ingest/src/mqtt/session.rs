@@ -124,7 +124,7 @@ impl Session {
         self.line.as_ref()
     }
 
-    /// Takes up what the log remembers, before anybody else knows the session.
+    /// Takes up what the log remembers, before anybody else knows the session but its groups.
     pub(super) fn restore(
         &self,
         kept: &KeptSession,
@@ -139,7 +139,10 @@ impl Session {
             let Some(message) = message(it.message) else { continue };
             let (qos, retain) = (it.terms.qos, it.terms.retain);
             let ids = it.terms.identifiers.clone();
-            let letter = Letter { message, qos, retain, ids, share: None, no: Some(no) };
+            // One whose subscription is gone is its own.
+            let path = it.terms.share.as_deref();
+            let share = path.and_then(|path| state.filters.get(path).cloned().flatten());
+            let letter = Letter { message, qos, retain, ids, share, no: Some(no) };
             match it.stage {
                 keep::Stage::Queued => state.enqueue(letter),
                 keep::Stage::Sent(id) => state.flights.restore(id, no, Stage::Sent(letter)),
@@ -420,14 +423,24 @@ impl Session {
         self.received.load(Ordering::Relaxed)
     }
 
-    /// Takes out what one group's other members can have: the client is gone, and may or may not come back.
-    pub(super) fn give_back(&self, share: &Arc<Share>) -> Vec<Letter> {
-        self.state().give_back(is_of(share))
+    /// Takes out what one group's other members can have, at most so many: the client is gone, and may come back.
+    pub(super) fn give_back(&self, share: &Arc<Share>, most: usize) -> Vec<Letter> {
+        self.state().give_back(is_of(share), most)
     }
 
     /// The same for all groups, from a session that is over.
     pub(super) fn give_all_back(&self) -> Vec<Letter> {
-        self.state().give_back(|_| true)
+        self.state().give_back(|_| true, usize::MAX)
+    }
+
+    /// How many letters of a group it would take now, by their number.
+    pub(super) fn room(&self) -> usize {
+        let state = self.state();
+        let away = state.attached.is_none() && state.expiry_s == 0;
+        match state.ended || state.overflowed || away {
+            true => 0,
+            false => self.queue_messages_max.saturating_sub(state.queue.len()),
+        }
     }
 
     fn has_room(&self, state: &State, letter: &Letter) -> bool {
@@ -527,9 +540,14 @@ impl State {
         Some(letter)
     }
 
-    fn give_back(&mut self, of: impl Fn(&Share) -> bool) -> Vec<Letter> {
-        let mut given = self.flights.give_back(&of);
-        let goes = |letter: &Letter| letter.qos != 0 && letter.share.as_deref().is_some_and(&of);
+    fn give_back(&mut self, of: impl Fn(&Share) -> bool, most: usize) -> Vec<Letter> {
+        let mut given = self.flights.give_back(&of, most);
+        let mut left = most - given.len();
+        let goes = |letter: &Letter| {
+            let goes = 0 < left && letter.qos != 0 && letter.share.as_deref().is_some_and(&of);
+            left -= usize::from(goes);
+            goes
+        };
         let (waiting, kept): (VecDeque<Letter>, VecDeque<Letter>) =
             std::mem::take(&mut self.queue).into_iter().partition(goes);
         self.queue = kept;

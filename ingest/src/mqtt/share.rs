@@ -24,6 +24,10 @@ pub(super) struct Kept {
     pub(super) addressed: Addressed,
 }
 
+/// Nobody of the group is there, or has room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NobodyCan;
+
 /// One group on one filter.
 #[derive(Debug)]
 pub(super) struct Share {
@@ -58,6 +62,11 @@ impl Share {
         Self { path: path.into(), members: Mutex::default() }
     }
 
+    /// Its subscription's whole path.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Adds a member, or changes how it is served.
     pub(super) fn join(&self, subscriber: Subscriber) {
         let mut members = self.members();
@@ -77,16 +86,32 @@ impl Share {
 
     /// Gives a message to one of the group: to those who are here in turn, then to those who will come back.
     pub(super) fn deliver(self: &Arc<Self>, message: &Arc<Message>, retain: bool) -> Option<Kept> {
-        self.give(message, |options| retain && options.keep_retain, None)
+        self.give(message, |options| retain && options.keep_retain, None).unwrap_or_else(|_| {
+            tracing::debug!(path = %self.path, topic = %message.topic, "nobody of the group can take it");
+            dropped("no_shared_subscriber");
+            None
+        })
     }
 
     /// Gives a letter that `left` had to another one. It goes with the other's own options.
     pub(super) fn deliver_again(
         self: &Arc<Self>,
         letter: &Letter,
-        left: &Arc<Session>,
-    ) -> Option<Kept> {
-        self.give(&letter.message, |options| letter.retain && options.keep_retain, Some(left))
+        left: Option<&Arc<Session>>,
+    ) -> Result<Option<Kept>, NobodyCan> {
+        self.give(&letter.message, |options| letter.retain && options.keep_retain, left)
+    }
+
+    /// Is nobody in it any more?
+    pub(super) fn is_empty(&self) -> bool {
+        self.members().all.is_empty()
+    }
+
+    /// How many letters the others would take now, by their number.
+    pub(super) fn room_elsewhere(&self, than: &Arc<Session>) -> usize {
+        let members = self.members();
+        let others = members.all.iter().filter(|member| !Arc::ptr_eq(&member.session, than));
+        others.map(|member| member.session.room()).sum()
     }
 
     /// Is anybody but this one here?
@@ -101,7 +126,7 @@ impl Share {
         message: &Arc<Message>,
         retain: impl Fn(&Options) -> bool,
         not_to: Option<&Arc<Session>>,
-    ) -> Option<Kept> {
+    ) -> Result<Option<Kept>, NobodyCan> {
         let mut members = self.members();
         let start = members.next;
         members.next = start.wrapping_add(1);
@@ -122,13 +147,11 @@ impl Share {
                 };
                 if let Ok(addressed) = session.offer(letter, presence) {
                     let session = Arc::clone(session);
-                    return addressed.map(|addressed| Kept { session, addressed });
+                    return Ok(addressed.map(|addressed| Kept { session, addressed }));
                 }
             }
         }
-        tracing::debug!(path = %self.path, topic = %message.topic, "nobody of the group can take it");
-        dropped("no_shared_subscriber");
-        None
+        Err(NobodyCan)
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {

@@ -17,6 +17,8 @@ mod connection; // the loop of one connection
 pub(crate) mod backoff; // how long to wait before the next try
 mod worker; // connect, serve, wait, again
 mod counters; // what is counted
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing; // what reads a broker's bytes, for the fuzzer
 
 pub use config::{Address, BadAddress, Config, Login, Tls, Version};
 pub use template::{BadTemplate, Template};

@@ -43,10 +43,10 @@ impl Oversized {
             if from[0] >> 4 != 3 {
                 return Look::Hopeless;
             }
-            if from.len() < head + body.min(KEPT_BYTES) {
+            let Some(kept) = from.get(head..head + body.min(KEPT_BYTES)) else {
                 return Look::Waiting;
-            }
-            let Some(message) = beginning(from, head, version) else { return Look::Hopeless };
+            };
+            let Some(message) = beginning(from[0], kept, version) else { return Look::Hopeless };
             self.skipping = Some((message, head + body, head + body));
         }
         let Some((_, left, _)) = &mut self.skipping else { return Look::Ordinary };
@@ -64,9 +64,8 @@ impl Oversized {
 }
 
 /// Topic, id and the first bytes of a PUBLISH whose end is not here. With MQTT 5 its properties stand before them.
-fn beginning(from: &BytesMut, head: usize, version: Version) -> Option<Message> {
-    let first = from[0];
-    let mut rest = Bytes::copy_from_slice(from.get(head..from.len().min(head + KEPT_BYTES))?);
+fn beginning(first: u8, kept: &[u8], version: Version) -> Option<Message> {
+    let mut rest = Bytes::copy_from_slice(kept);
     let length = usize::from(rest.try_get_u16().ok()?);
     if rest.len() < length {
         return None;
@@ -87,6 +86,17 @@ fn beginning(from: &BytesMut, head: usize, version: Version) -> Option<Message> 
 mod tests {
     use super::*;
     use rumqttc::mqttbytes::{QoS, v4};
+
+    /// Found by `fuzz/fuzz_targets/upstream.rs`.
+    #[test]
+    fn what_is_kept_of_a_packet_holds_nothing_of_the_next() {
+        let mut buffer = publish(2_000, 7);
+        let whole = buffer.len();
+        buffer.extend_from_slice(&publish(100, 8));
+        let looked = Oversized::default().look(&mut buffer, Version::V311, 1_000);
+        let Look::Gone(message, bytes) = looked else { panic!("{looked:?}") };
+        assert_eq!((message.payload.len(), bytes), (2_000, whole));
+    }
 
     fn publish(bytes: usize, id: u16) -> BytesMut {
         let mut publish =

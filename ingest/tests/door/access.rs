@@ -10,7 +10,7 @@ use rumqttc::v5::mqttbytes::v5::{PubAckReason, SubscribeReasonCode};
 
 use super::stand::*;
 
-async fn book() -> (registry::Registry, domain::StationCode, String, tempfile::TempDir) {
+pub async fn book() -> (registry::Registry, domain::StationCode, String, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let book = registry::Registry::open(&dir.path().join("registry.sqlite")).await.unwrap();
     let station = domain::Station::new(domain::StationCode::new("vam-kenh").unwrap());

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::stand::*;
 
 /// A guest of 5.0 with these wishes, and whether its session was remembered.
-async fn guest(
+pub async fn guest(
     stand: &Stand,
     user: &str,
     clean: bool,
@@ -26,7 +26,7 @@ async fn guest(
     (raw, ack.session_present)
 }
 
-async fn subscribe(raw: &mut Raw<TcpStream>, filter: v5::Filter, id: usize) {
+pub async fn subscribe(raw: &mut Raw<TcpStream>, filter: v5::Filter, id: usize) {
     let properties =
         (id != 0).then(|| v5::SubscribeProperties { id: Some(id), user_properties: Vec::new() });
     let mut packet = v5::Subscribe::new(filter, properties);
@@ -35,17 +35,17 @@ async fn subscribe(raw: &mut Raw<TcpStream>, filter: v5::Filter, id: usize) {
     assert!(matches!(raw.next5().await, Some(v5::Packet::SubAck(_))));
 }
 
-fn at_least(path: &str) -> v5::Filter {
+pub fn at_least(path: &str) -> v5::Filter {
     v5::Filter::new(path, Qos5::AtLeastOnce)
 }
 
-async fn nothing_before_ping5(raw: &mut Raw<TcpStream>) {
+pub async fn nothing_before_ping5(raw: &mut Raw<TcpStream>) {
     raw.send(&[0xC0, 0]).await;
     let next = raw.next5().await;
     assert!(matches!(next, Some(v5::Packet::PingResp(_))), "{next:?}");
 }
 
-async fn acknowledge(raw: &mut Raw<TcpStream>, id: u16) {
+pub async fn acknowledge(raw: &mut Raw<TcpStream>, id: u16) {
     raw.send5(&v5::Packet::PubAck(v5::PubAck::new(id, None))).await;
 }
 

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::stand::*;
 
 /// A client of 3.1.1 whose session lasts; was it there?
-async fn lasting(stand: &Stand, id: &str) -> (Raw<TcpStream>, bool) {
+pub async fn lasting(stand: &Stand, id: &str) -> (Raw<TcpStream>, bool) {
     let mut raw = stand.socket().await;
     let mut hello = v4::Connect::new(id);
     hello.clean_session = false;
@@ -37,7 +37,7 @@ async fn lasting5(stand: &Stand, id: &str, seconds: u32) -> (Raw<TcpStream>, boo
     (raw, ack.session_present)
 }
 
-async fn subscribe(raw: &mut Raw<TcpStream>, filter: &str, qos: QoS) {
+pub async fn subscribe(raw: &mut Raw<TcpStream>, filter: &str, qos: QoS) {
     let mut packet = v4::Subscribe::new(filter, qos);
     packet.pkid = 1;
     raw.send4(&v4::Packet::Subscribe(packet)).await;

@@ -146,3 +146,69 @@ async fn without_a_key_one_may_do_what_the_loopback_grants_say() {
     let ack = stand.socket().await.hello5(&hello, None, "vam-kenh", "wrong").await;
     assert_eq!(ack.code, Code5::BadUserNamePassword);
 }
+
+#[tokio::test]
+async fn a_refusal_is_no_larger_than_the_client_takes() {
+    let stand = stand();
+    for (largest, told) in [(0, Some(true)), (200, Some(true)), (20, Some(false)), (4, None)] {
+        let mut hello = hello5("vam-kenh");
+        let max_packet_size = (largest != 0).then_some(largest);
+        hello.properties =
+            Some(v5::ConnectProperties { max_packet_size, ..v5::ConnectProperties::new() });
+        let login = v5::Login { username: "vam-kenh".into(), password: "wrong".into() };
+        let mut raw = stand.socket().await;
+        raw.send5(&v5::Packet::Connect(hello, None, Some(login))).await;
+        let said = match raw.next5().await {
+            Some(v5::Packet::ConnAck(ack)) => {
+                assert_eq!(ack.code, Code5::BadUserNamePassword);
+                Some(ack.properties.is_some_and(|properties| properties.reason_string.is_some()))
+            }
+            other => other.map(|packet| panic!("{packet:?}")),
+        };
+        assert_eq!(said, told, "{largest}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_of_nobodys_is_anybody_only_where_the_configuration_says_so() {
+    use ingest::mqtt::{Config, Grant};
+    let (book, _, key, _dir) = super::access::book().await;
+    let grants = [registry::TokenGrant {
+        verb: "read".to_owned(),
+        filter: "latest/#".to_owned(),
+        denies: false,
+    }];
+    book.add_token("board", &grants, None).await.unwrap();
+    let anonymous = vec![Grant::parse("readwrite:test/#").unwrap()];
+    let base = Config { anonymous, ..config() };
+    let strict = stand_behind(base.clone(), std::sync::Arc::new(book.clone()));
+    let closed = Config { anonymous: Vec::new(), anonymous_named: true, ..base.clone() };
+    let closed = stand_behind(closed, std::sync::Arc::new(book.clone()));
+    let open = Config { anonymous_named: true, ..base };
+    let open = stand_behind(open, std::sync::Arc::new(book.clone()));
+    let (good, bad) = (Code5::Success, Code5::BadUserNamePassword);
+    for (stand, user, key, code) in [
+        (&strict, "suite", "secret", bad),
+        (&closed, "suite", "secret", bad),
+        (&open, "suite", "secret", good),
+        (&open, "suite", "", good),
+        // Somebody's name stays wrong with a wrong key, or none.
+        (&open, "vam-kenh", "secret", bad),
+        (&open, "vam-kenh", "", bad),
+        (&open, "board", "secret", bad),
+        (&open, "vam-kenh", &*key, good),
+    ] {
+        let ack = stand.socket().await.hello5(&hello5(""), None, user, key).await;
+        assert_eq!(ack.code, code, "{user} {key}");
+    }
+    // It may do what anybody may, and nothing of the name that it gave.
+    let mut suite = open.socket().await;
+    suite.hello5(&hello5("suite"), None, "suite", "secret").await;
+    let granted = v5::SubscribeReasonCode::Success(Qos5::AtMostOnce);
+    let denied = v5::SubscribeReasonCode::NotAuthorized;
+    assert_eq!(suite.subscribe5("test/+", Qos5::AtMostOnce).await, granted);
+    assert_eq!(suite.subscribe5("stations/suite/#", Qos5::AtMostOnce).await, denied);
+    assert_eq!(suite.subscribe5("latest/#", Qos5::AtMostOnce).await, denied);
+    suite.publish5("stations/vam-kenh/readings", 1, REPORT).await;
+    assert_eq!(suite.puback5().await.reason, v5::PubAckReason::NotAuthorized);
+}

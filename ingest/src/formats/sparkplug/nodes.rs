@@ -156,6 +156,17 @@ impl Nodes {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+impl Nodes {
+    /// What is counted is what there is.
+    pub(crate) fn holds_together(&self) -> bool {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let devices = |node: &Node| node.devices.values().map(|it| it.bytes).sum::<usize>();
+        held.bytes == held.nodes.values().map(|node| node.bytes).sum::<usize>()
+            && held.nodes.values().all(|node| node.bytes == node.own.bytes + devices(node))
+    }
+}
+
 /// The node's place; where all are taken, that of a dead one.
 fn place<'a>(nodes: &'a mut HashMap<String, Node>, topic: &Topic<'_>) -> Option<&'a mut Node> {
     let key = format!("{}/{}", topic.group, topic.node);

@@ -104,6 +104,6 @@ fn every_shipped_profile_can_be_used_as_it_is() {
             assert_eq!(parameter.unit, value.unit, "{}: {}", profile.name, value.name);
         }
     }
-    assert!(4 < shelf.iter().count());
+    assert!(3 < shelf.iter().count());
     assert!(shelf.hint("nothing-like-it").starts_with("there are "));
 }

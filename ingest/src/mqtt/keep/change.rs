@@ -40,6 +40,8 @@ pub(in crate::mqtt) struct Terms {
     pub(in crate::mqtt) retain: bool,
     /// Identifiers of the subscriptions that it is delivered for.
     pub(in crate::mqtt) identifiers: Vec<u32>,
+    /// The shared subscription that brought it, as its whole path: where this session leaves, another one gets it.
+    pub(in crate::mqtt) share: Option<Box<str>>,
 }
 
 /// A letter that joined a session's queue.

@@ -22,9 +22,11 @@
 //! kind 14 will due      key text · at i64 ms
 //! kind 15 will gone     key text
 //! kind 16 numbers       session u64 · message u64
+//! kind 17 published     as kind 7, with at least one letter of a shared subscription among them
 //!
 //! body   topic text · QoS u8, plus 128 if it expires · expires_at i64 ms if so · payload bytes · properties bytes
-//! terms  marks u8 (1, 2 QoS; 4 retain; 8 identifiers follow) · if marked: list of u32
+//! terms  marks u8 (1, 2 QoS; 4 retain; 8 identifiers follow; 16, in kind 17 only, a group follows)
+//!        · if marked: list of u32 · if marked: the group's whole path, a text
 //! ```
 //! A kind that is not known is an error, not skipped: an old program must not step over what a new one wrote. A changed
 //! layout gets a new kind.
@@ -46,6 +48,10 @@ const FROM: u8 = 8;
 const MOVED: u8 = 16;
 const QOS: u8 = 3;
 const EXPIRES: u8 = 128;
+const IDENTIFIERS: u8 = 8;
+const SHARED: u8 = 16;
+const PUBLISHED: u8 = 7;
+const PUBLISHED_SHARED: u8 = 17;
 
 /// The bytes are not a change of a kind that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -140,7 +146,9 @@ fn write_published(out: &mut BytesMut, published: &Published) {
         Retain::Cleared => CLEARED,
     };
     let marks = [(message.is_some(), MESSAGE), (from.is_some(), FROM), (moved.is_some(), MOVED)];
-    out.put_u8(7);
+    // A program from before there were groups in the log reads what has none, and stops at what has one.
+    let shared = to.iter().any(|addressed| addressed.terms.share.is_some());
+    out.put_u8(if shared { PUBLISHED_SHARED } else { PUBLISHED });
     out.put_u8(marks.iter().filter(|(on, _)| *on).fold(retained, |all, (_, mark)| all | mark));
     if let Some((number, body)) = message {
         out.put_u64_le(number.0);
@@ -201,11 +209,17 @@ fn write_body(out: &mut BytesMut, body: &Body) {
 }
 
 fn write_terms(out: &mut BytesMut, terms: &Terms) {
-    let marks = u8::from(terms.retain) << 2 | u8::from(!terms.identifiers.is_empty()) << 3;
-    out.put_u8(terms.qos & QOS | marks);
-    if !terms.identifiers.is_empty() {
-        length(out, terms.identifiers.len());
-        terms.identifiers.iter().for_each(|id| out.put_u32_le(*id));
+    let Terms { qos, retain, identifiers, share } = terms;
+    let marks = u8::from(*retain) << 2
+        | u8::from(!identifiers.is_empty()) << 3
+        | u8::from(share.is_some()) << 4;
+    out.put_u8(qos & QOS | marks);
+    if !identifiers.is_empty() {
+        length(out, identifiers.len());
+        identifiers.iter().for_each(|id| out.put_u32_le(*id));
+    }
+    if let Some(path) = share {
+        text(out, path);
     }
 }
 
@@ -247,7 +261,8 @@ fn read(kind: u8, from: &mut Bytes) -> Result<Change, BadChange> {
             options: read_options(from)?,
         },
         6 => Change::Unsubscribed { session: session(from)?, filter: read_text(from)? },
-        7 => Change::Published(read_published(from)?),
+        PUBLISHED => Change::Published(read_published(from, !SHARED)?),
+        PUBLISHED_SHARED => Change::Published(read_published(from, !0)?),
         8 => Change::Sent {
             session: session(from)?,
             letters: list(from, |from| Ok((LetterNo(read_u64(from)?), read_u16(from)?)))?,
@@ -267,7 +282,8 @@ fn read(kind: u8, from: &mut Bytes) -> Result<Change, BadChange> {
     })
 }
 
-fn read_published(from: &mut Bytes) -> Result<Published, BadChange> {
+/// `terms` are the marks that its letters may have.
+fn read_published(from: &mut Bytes, terms: u8) -> Result<Published, BadChange> {
     let marks = read_u8(from)?;
     let message = match marks & MESSAGE {
         0 => None,
@@ -289,7 +305,7 @@ fn read_published(from: &mut Bytes) -> Result<Published, BadChange> {
     };
     let to = list(from, |from| {
         let (session, letter) = (session(from)?, LetterNo(read_u64(from)?));
-        Ok(Addressed { session, letter, terms: read_terms(from)? })
+        Ok(Addressed { session, letter, terms: read_terms(from, terms)? })
     })?;
     Ok(Published { message, retain, from: publisher, moved, to })
 }
@@ -368,13 +384,17 @@ fn read_will(from: &mut Bytes) -> Result<Testament, BadChange> {
     Ok(Testament { retain: marks & 1 != 0, delay_s, expiry_s, body: read_body(from)? })
 }
 
-fn read_terms(from: &mut Bytes) -> Result<Terms, BadChange> {
-    let marks = read_u8(from)?;
-    let identifiers = match marks & 8 {
+fn read_terms(from: &mut Bytes, known: u8) -> Result<Terms, BadChange> {
+    let marks = read_u8(from)? & known;
+    let identifiers = match marks & IDENTIFIERS {
         0 => Vec::new(),
         _ => list(from, read_u32)?,
     };
-    Ok(Terms { qos: marks & QOS, retain: marks & 4 != 0, identifiers })
+    let share = match marks & SHARED {
+        0 => None,
+        _ => Some(read_text(from)?),
+    };
+    Ok(Terms { qos: marks & QOS, retain: marks & 4 != 0, identifiers, share })
 }
 
 fn read_options(from: &mut Bytes) -> Result<Options, BadChange> {

@@ -350,7 +350,8 @@ impl Shared {
 /// that a power cut between them leaves without an answer sends again, and is heard.
 fn split(change: &Change) -> Option<Vec<Change>> {
     let Change::Published(whole @ Published { to, .. }) = change else { return None };
-    let bytes = |it: &Addressed| 24 + 4 * it.terms.identifiers.len();
+    let share = |it: &Addressed| it.terms.share.as_ref().map_or(0, |path| 2 + path.len());
+    let bytes = |it: &Addressed| 24 + 4 * it.terms.identifiers.len() + share(it);
     if to.iter().map(bytes).sum::<usize>() <= ADDRESSES_BYTES_MAX {
         return None;
     }

@@ -16,6 +16,8 @@ mod state; // what all changes come to
 mod snapshot; // the living state in one file
 mod log; // written, noted, reached, compacted
 mod line; // one session's part of it
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing; // what reads the log, for the fuzzer
 
 use std::path::PathBuf;
 

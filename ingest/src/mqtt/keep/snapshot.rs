@@ -54,6 +54,16 @@ pub(super) fn save(dir: &Path, position: Position, state: &State) -> io::Result<
 
 fn write(path: &Path, position: Position, state: &State) -> io::Result<u64> {
     let mut file = BufWriter::with_capacity(1 << 16, File::create(path)?);
+    let bytes = write_to(&mut file, position, state)?;
+    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    Ok(bytes)
+}
+
+pub(super) fn write_to(
+    file: &mut impl Write,
+    position: Position,
+    state: &State,
+) -> io::Result<u64> {
     file.write_all(&MAGIC)?;
     file.write_all(&position.to_le_bytes())?;
     let (mut count, mut bytes) = (0_u64, 32_u64);
@@ -69,7 +79,6 @@ fn write(path: &Path, position: Position, state: &State) -> io::Result<u64> {
     file.write_all(&0_u32.to_le_bytes())?;
     file.write_all(&count.to_le_bytes())?;
     file.write_all(&seal(position, count).to_le_bytes())?;
-    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
     Ok(bytes)
 }
 
@@ -88,7 +97,7 @@ pub(super) fn load(dir: &Path) -> Result<Option<Snapshot>, SessionLogError> {
     }
 }
 
-fn read(mut file: impl Read) -> io::Result<(Position, State, u64)> {
+pub(super) fn read(mut file: impl Read) -> io::Result<(Position, State, u64)> {
     let magic: [u8; 8] = array(&mut file)?;
     if magic != MAGIC {
         return Err(bad("it is not a snapshot of this version"));
@@ -105,8 +114,12 @@ fn read(mut file: impl Read) -> io::Result<(Position, State, u64)> {
             return Err(bad("impossible length"));
         }
         let crc = u32::from_le_bytes(array(&mut file)?);
-        let mut encoded = vec![0; length as usize];
-        file.read_exact(&mut encoded)?;
+        // Room is made for what is there, not for what a damaged length says.
+        let mut encoded = Vec::new();
+        (&mut file).take(length.into()).read_to_end(&mut encoded)?;
+        if encoded.len() < length as usize {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         if crc32fast::hash(&encoded) != crc {
             return Err(bad("checksum differs"));
         }

@@ -51,8 +51,8 @@ fn time() -> impl Strategy<Value = Timestamp> {
 }
 
 fn terms() -> impl Strategy<Value = Terms> {
-    (1..=2_u8, any::<bool>(), vec(any::<u32>(), 0..3))
-        .prop_map(|(qos, retain, identifiers)| Terms { qos, retain, identifiers })
+    (1..=2_u8, any::<bool>(), vec(any::<u32>(), 0..3), proptest::option::of(name()))
+        .prop_map(|(qos, retain, identifiers, share)| Terms { qos, retain, identifiers, share })
 }
 
 fn body() -> impl Strategy<Value = Arc<Body>> {
@@ -242,7 +242,7 @@ fn opened(session: u64, key: &str) -> Change {
 }
 
 fn said(number: u64, payload: Vec<u8>, to: &[(u64, u64)]) -> Change {
-    let terms = Terms { qos: 1, retain: false, identifiers: vec![] };
+    let terms = Terms { qos: 1, retain: false, identifiers: vec![], share: None };
     let addressed = |&(session, letter): &(u64, u64)| Addressed {
         session: SessionNo(session),
         letter: LetterNo(letter),
