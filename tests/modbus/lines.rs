@@ -177,7 +177,7 @@ async fn a_command_writes_where_it_is_allowed_and_only_there() {
         first: 20,
         count: 1,
     };
-    assert_eq!(ingest::modbus::sound(&read, block).await.unwrap(), [120]);
+    assert_eq!(ingest::modbus::sound(&read, block).await.unwrap(), [Some(120)]);
     for (station, name, value, why) in [
         (&stations[0], "gate_opening", 4.01, "0 to 4 m"),
         (&stations[0], "salinity", 1.0, "there are gate_opening"),
@@ -186,7 +186,7 @@ async fn a_command_writes_where_it_is_allowed_and_only_there() {
         let (state, said) = order(station, name, value).await;
         assert!(state == Failed && said.contains(why), "{said}");
     }
-    assert_eq!(ingest::modbus::sound(&read, block).await.unwrap(), [120]);
+    assert_eq!(ingest::modbus::sound(&read, block).await.unwrap(), [Some(120)]);
     let audits = registry.audits(20).await.unwrap();
     assert!(
         audits.iter().any(|line| line.who == "ba-tu" && line.act.contains("command")),

@@ -73,7 +73,7 @@ impl Modbus {
         let read = sound(&self.sounding()?, block).await;
         let read = read.map_err(|unsounded| Trouble::No(unsounded.to_string()))?;
         if function.is_bits() {
-            let row = |(at, bit): (u32, &u16)| -> Row {
+            let row = |(at, bit): (u32, &Option<u16>)| -> Row {
                 vec![("register", json!(at)), ("bit", json!(bit))]
             };
             output::rows(
@@ -124,7 +124,7 @@ fn parameter(name: &str) -> Result<Parameter, Trouble> {
 }
 
 /// A row a register and kind, with a column an order; with a parameter only what is plausible, one by one.
-fn rows(ways: &[Word], read: &[u16], first: u16, one_by_one: bool) -> Vec<Row> {
+fn rows(ways: &[Word], read: &[Option<u16>], first: u16, one_by_one: bool) -> Vec<Row> {
     if one_by_one {
         let row = |way: &Word| -> Row {
             vec![
@@ -142,7 +142,11 @@ fn rows(ways: &[Word], read: &[u16], first: u16, one_by_one: bool) -> Vec<Row> {
         grouped.entry((way.register, kind)).or_default().push(way);
     }
     let row = |((register, _), ways): (&(u16, usize), &Vec<&Word>)| -> Row {
-        let hex = read.get(usize::from(register - first)).map(|word| format!("{word:04X}"));
+        let hex = read
+            .get(usize::from(register - first))
+            .copied()
+            .flatten()
+            .map(|word| format!("{word:04X}"));
         let number =
             |order: Order| ways.iter().find(|way| way.order == order).map(|way| way.number);
         vec![
@@ -243,8 +247,8 @@ mod tests {
 
     #[test]
     fn registers_stand_in_a_row_with_a_column_an_order() {
-        let ways = words(&[0x418B, 0x3333], 5, None, 1.0);
-        let rows = rows(&ways, &[0x418B, 0x3333], 5, false);
+        let ways = words(&[Some(0x418B), Some(0x3333)], 5, None, 1.0);
+        let rows = rows(&ways, &[Some(0x418B), Some(0x3333)], 5, false);
         assert_eq!(rows.len(), 7, "{rows:?}");
         assert_eq!(rows[0][1], ("hex", json!("418B")));
         let float = rows.iter().find(|row| row[2].1 == json!("f32")).unwrap();

@@ -107,3 +107,20 @@ fn every_shipped_profile_can_be_used_as_it_is() {
     assert!(3 < shelf.iter().count());
     assert!(shelf.hint("nothing-like-it").starts_with("there are "));
 }
+
+/// The profile and the dead letter that `docs/wire.md` shows are what it says they are.
+#[test]
+fn the_examples_of_the_document_can_be_used() {
+    let document = include_str!("../../../../docs/wire.md");
+    let section = document.split("\n## ").find(|part| part.starts_with("Modbus\n")).unwrap();
+    let block = |fence: &str| {
+        let begun = section.split_once(fence).unwrap().1;
+        begun.split_once("```").unwrap().0.to_owned()
+    };
+    let profile = Profile::read("example", &block("```toml\n")).unwrap();
+    assert_eq!(profile.plan().len(), 1);
+    assert_eq!(profile.statuses[1].says(7), Status::Fault);
+    assert_eq!((profile.values.len(), profile.writes.len()), (2, 1));
+    let reports = crate::modbus::decode(block("```text\n").as_bytes()).unwrap();
+    assert_eq!(reports[0].values[0].value, Some(17.4));
+}
