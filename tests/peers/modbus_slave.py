@@ -34,8 +34,8 @@ def device(unit):
 async def main(how, where, units):
     devices = [device(int(unit)) for unit in units.split(",")]
     if how == "serial":
-        # A serial line has others beside us on it: what is for address 3 is not ours, and 3 is dead.
-        deaf = lambda sending, frame: b"" if frame[:1] == b"\x03" else frame
+        # A serial line has others beside us on it: 3 is one of them, and dead.
+        deaf = lambda sending, frame: b"" if sending and frame[:1] == b"\x03" else frame
         server = ModbusSerialServer(devices, framer=FramerType.RTU, port=where, baudrate=9600, parity="N", stopbits=1, trace_packet=deaf)
     else:
         framer = FramerType.RTU if how == "rtu+tcp" else FramerType.SOCKET
