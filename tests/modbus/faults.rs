@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Admitted;
-use firmware_sim::modbus::{Bus, Dials, Injected, Question, Registers};
-use ingest::modbus::Config;
+use firmware_sim::modbus::{Bus, Dials, Injected, Question, Registers, SerialLink, serve_pty};
+use ingest::modbus::{At, Config};
 
 use super::stand::{Stand, line, now, proof, value};
 
@@ -60,7 +60,8 @@ fn dials(rtu: bool) -> Dials {
         noise: if rtu { 0.02 } else { 0.0 },
         exception: 0.01,
         silence: 0.01,
-        delay: Duration::from_millis(1),
+        // Longer than the silence after an answer: what comes before the right one is not seen to be followed by it.
+        delay: Duration::from_millis(4),
         // Some arrive while the next slave is asked, some after that.
         late_by: (Duration::from_millis(32), Duration::from_millis(110)),
     }
@@ -86,14 +87,24 @@ pub async fn run(polls: u64) -> Found {
     let mut buses: HashMap<String, (i64, Arc<Bus>)> = HashMap::new();
     let mut configs = Vec::new();
     for number in 0..lines {
-        // One line in six is plain TCP.
+        // Of six lines one is plain TCP, two go through a gateway, which forgets with each connection, and three are
+        // serial, where whatever is late comes, however often the port is opened anew.
         let rtu = number % 6 != 0;
+        let serial = number % 2 != 0;
         let mut bus = Bus::new(1..=SLAVES);
         bus.registers = Registers::remembering();
         bus.dials = dials(rtu);
         bus.seed = seed + number;
         let (bus, name) = (Arc::new(bus), format!("l{number}"));
-        let at = stand.serve(&bus, rtu).await;
+        let at = if serial {
+            let link = stand.path(&name);
+            let port = SerialLink::new(&link).unwrap();
+            let (bus, stop) = (bus.clone(), stand.stop.clone());
+            stand.spawn(async move { serve_pty(port, bus, stop).await.unwrap() });
+            At::Serial(link)
+        } else {
+            stand.serve(&bus, rtu).await
+        };
         configs.push(hurried(line(&name, at, &proof(), SLAVES, EVERY)));
         let started = now().as_millis() - i64::from(bus.registers.millis());
         buses.insert(name, (started, bus));

@@ -20,6 +20,8 @@ mod orders; // what is written, by command
 mod counters; // what is counted
 mod master; // ask, commit, wait, again
 mod sound; // a device whose registers nobody knows yet
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing; // answers of devices that nobody would build
 
 pub use config::{At, BadAt, Config, Parity, Serial, SlaveConfig};
 pub use line::Fault;

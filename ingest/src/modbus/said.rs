@@ -16,6 +16,8 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use domain::{Reason, Refusal, Report, Said, Stated, Status, Timestamp};
 
+use crate::formats::{VALUES_MAX, refused};
+
 use super::profile::{Absent, Profile, StatusWord, Value, worse};
 use super::value::{Kind, Raw};
 use super::wire::Block;
@@ -158,8 +160,7 @@ const fn word(status: Status) -> &'static str {
 /// # Errors
 /// A refusal where it is not such a text.
 pub fn decode(payload: &[u8]) -> Result<Vec<Report<'static>>, Refusal> {
-    let bad =
-        |what: &str| Refusal { reason: Reason::Malformed, detail: format!("modbus text: {what}") };
+    let bad = |what: &str| refused(Reason::Malformed, &format!("modbus text: {what}"));
     let text = std::str::from_utf8(payload).map_err(|_| bad("it is not UTF-8"))?;
     let mut lines = text.lines();
     if lines.next() != Some(HEAD) {
@@ -176,6 +177,11 @@ pub fn decode(payload: &[u8]) -> Result<Vec<Report<'static>>, Refusal> {
         }
     }
     let at = at.ok_or_else(|| bad("there is no time"))?;
+    if !(1..=VALUES_MAX).contains(&values.len()) {
+        let detail =
+            format!("modbus text: {} values; 1 to {VALUES_MAX} are possible", values.len());
+        return Err(refused(Reason::BadCount, &detail));
+    }
     Ok(vec![Report { taken: Stated::At(at), seq: None, replay: false, values }])
 }
 
