@@ -97,6 +97,11 @@ impl Fault {
         !matches!(self, Self::Exception(_) | Self::NoLine(_) | Self::Busy)
     }
 
+    /// Is it the line's and not the slave's? The line has a wait of its own.
+    pub(super) const fn is_of_the_line(&self) -> bool {
+        matches!(self, Self::NoLine(_) | Self::Busy | Self::Closed(_))
+    }
+
     /// Did an answer come, so that asking once more costs no timeout?
     pub(super) const fn is_noise(&self) -> bool {
         matches!(self, Self::Crc | Self::Extra)

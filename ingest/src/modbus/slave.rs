@@ -114,7 +114,12 @@ impl Slave {
         (again, Some(fault))
     }
 
+    /// Leaves the slave alone. What is wrong with the line is not held against it: once a port is plugged in again,
+    /// everybody on it is asked at the next turn.
     fn rest(&mut self, config: &Config, fault: &Fault) {
+        if fault.is_of_the_line() {
+            return;
+        }
         let first = if config.at.is_rtu() { config.late_max } else { config.answer_within };
         let wait = self.breaker.silent(Instant::now(), first, config.back_off_max);
         let (station, line) = (&self.config.station, &config.name);
