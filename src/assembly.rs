@@ -8,7 +8,7 @@ use analytics::quality::Quality;
 use analytics::rules::Analyzer;
 use domain::{Clock, Rule, RuleError, Water};
 use ingest::modbus::Master;
-use ingest::mqtt::{Door, DoorError};
+use ingest::mqtt::{Door, DoorError, Publisher};
 use ingest::upstream::{Upstream, UpstreamError};
 use ingest::{ADMIT, BadRecord, Intake, ParameterTable, Seqs};
 use journal::{JournalError, State};
@@ -23,6 +23,7 @@ use crate::book::Book;
 use crate::clock::SystemClock;
 use crate::engine::{Engine, SharedAnalyzer};
 use crate::errands::{Errands, SharedSeqs};
+use crate::firmware::{FirmwareDesk, Images};
 use crate::follow::{Follower, Keeper, Sealer, SharedQuality, Tally};
 use crate::front;
 use crate::publish::Outlet;
@@ -191,6 +192,21 @@ impl Parts {
         Ok(Door::bind_remembering(config.mqtt.clone(), intake, gatekeeper, sessions)?)
     }
 
+    fn firmware(&self, config: &Config, publisher: Publisher) -> FirmwareDesk {
+        let wanted = &config.firmware;
+        FirmwareDesk {
+            registry: self.store.registry.clone(),
+            said: self.store.said.clone(),
+            history: self.store.history.clone(),
+            publisher,
+            images: Images::new(&self.store.dir, wanted.keys.clone(), wanted.image_bytes_max),
+            chunk_bytes: wanted.chunk_bytes,
+            rates: wanted.rates,
+            start_grace: config.start_grace,
+            clock: self.clock.clone(),
+        }
+    }
+
     fn upstreams(&self, setting: &Setting) -> Result<Vec<Upstream>, Fatal> {
         let upstream =
             |config: &ingest::upstream::Config| Upstream::new(config.clone(), &self.intake);
@@ -260,6 +276,7 @@ impl Parts {
         )?;
         running.clockwork(self.clock.clone(), config, setting.metrics.clone());
         running.accounts(self.intake.clone(), tally.clone());
+        let firmware = self.firmware(config, publisher.clone());
         running.deliver(self.alerting.clone(), self.channels);
         running.errands(Errands {
             registry: self.store.registry.clone(),
@@ -271,6 +288,7 @@ impl Parts {
             settle: config.gap_settle,
             clock: self.clock.clone(),
         })?;
+        running.firmware(firmware)?;
         let room = (&self.analyzer, &self.rules);
         let mut pages = portal(setting, &self.store, &self.alerting, room, &self.seqs, live);
         pages.beside.extend(front::addresses(door.attacher(), &self.store.registry));
@@ -326,7 +344,7 @@ fn portal(
         live,
         demo: setting.demo,
         public_url: setting.config.public_url.clone(),
-        field: Some(crate::field::shown(store, seqs)),
+        field: Some(crate::field::shown(store, seqs, &setting.config.firmware.terms)),
         beside: Vec::new(),
     }
 }

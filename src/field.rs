@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, PoisonError};
 
+use ::firmware::Terms;
 use domain::StationCode;
 use portal::{Field, Gaps, Letter, LettersWanted};
+use registry::RolloutTerms;
 
 use crate::errands::SharedSeqs;
 use crate::letters::{self, Kept, Wanted};
@@ -11,11 +13,17 @@ use crate::store::{DEAD_LETTERS, Store};
 
 /// What the portal may ask.
 #[must_use]
-pub fn shown(store: &Store, seqs: &SharedSeqs) -> Field {
+pub fn shown(store: &Store, seqs: &SharedSeqs, terms: &Terms) -> Field {
     let dir = store.dir.join(DEAD_LETTERS);
     let seqs = seqs.clone();
     Field {
         registry: store.registry.clone(),
+        rollout_terms: RolloutTerms {
+            soak: terms.soak,
+            silent_after: terms.silent_after,
+            silent_intervals: terms.silent_intervals,
+            healthy_percent: terms.healthy_percent,
+        },
         letters: Arc::new(move |asked: LettersWanted| {
             let LettersWanted { id, station, reason, since, before, most } = asked;
             let wanted = Wanted { id, station, reason, since, before };

@@ -12,6 +12,7 @@ pub mod publish; // what MQTT subscribers get from us
 pub mod letters; // refused packets, looked at
 pub mod field; // both, as the portal shows them
 pub mod errands; // what is asked of stations, carried out
+pub mod firmware; // images on their way to stations
 pub mod front; // what the front door answers on the HTTP port
 pub mod book; // the registry, read again when somebody changed it
 pub mod assembly; // all parts, put together

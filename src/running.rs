@@ -22,6 +22,7 @@ use crate::assembly::Fatal;
 use crate::book::{BOOK_EVERY, Book};
 use crate::engine::Engine;
 use crate::errands::Errands;
+use crate::firmware::FirmwareDesk;
 use crate::follow::{Follower, Keeper, Tally, keep};
 use crate::settings::Config;
 use crate::store::Store;
@@ -99,6 +100,12 @@ impl Running {
     pub fn errands(&mut self, errands: Errands) -> Result<(), Fatal> {
         let stop = self.stop_of(Stage::Engine);
         self.thread("errands", move |runtime| errands.run(runtime, &stop))
+    }
+
+    /// Brings firmware to stations, on a thread of its own.
+    pub fn firmware(&mut self, desk: FirmwareDesk) -> Result<(), Fatal> {
+        let stop = self.stop_of(Stage::Engine);
+        self.thread("firmware", move |runtime| desk.run(runtime, &stop))
     }
 
     /// Keeps history on a thread of its own, and seals it on another.
@@ -304,7 +311,7 @@ impl Running {
         let waits: [(Stage, &[&str]); 5] = [
             (Stage::Door, &["door", "reload", "upstreams", "modbus"]),
             (Stage::Clockwork, &["clock", "registry", "accounts"]),
-            (Stage::Engine, &["engine", "history", "keeper", "errands"]),
+            (Stage::Engine, &["engine", "history", "keeper", "errands", "firmware"]),
             (Stage::Outbox, &["outbox"]),
             (Stage::Portal, &["portal"]),
         ];

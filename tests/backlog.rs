@@ -120,6 +120,7 @@ impl Story {
             interval: Duration::from_secs(300),
             away,
             backlog,
+            firmware: None,
         };
         let stop = CancellationToken::new();
         let mut tasks = tokio::task::JoinSet::new();

@@ -105,6 +105,10 @@ code!(
     /// A person of the roster, as `ba-tu`.
     PersonId, "person id", 64, "a-z, 0-9, -, . and _", b"-._"
 );
+code!(
+    /// A kind of hardware that a firmware image is made for, as `sl-200`.
+    ModelCode, "model", 32, "a-z, 0-9, -, . and _", b"-._"
+);
 
 #[cfg(test)]
 mod tests {

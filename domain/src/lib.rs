@@ -14,9 +14,11 @@ mod verdict; // what the readings mean for the water
 mod person; // who has to know
 mod alert; // one event of the water, told to people
 mod notice; // one message to one person over one channel
+mod firmware; // what runs in a station
 
 pub use alert::{Alert, AlertEvent, AlertId, AlertState, EventKind};
-pub use code::{BadCode, ParameterCode, PersonId, RuleCode, StationCode};
+pub use code::{BadCode, ModelCode, ParameterCode, PersonId, RuleCode, StationCode};
+pub use firmware::{BadRelease, Digest, FirmwareFault, FirmwareState, Release, Version};
 pub use flag::Flag;
 pub use notice::{ChannelKind, Notice, NoticeId};
 pub use parameter::{Parameter, Range, standard_parameters};

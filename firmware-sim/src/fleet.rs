@@ -11,7 +11,7 @@ use crate::clock::VirtualTime;
 use crate::estuary::{Estuary, SimStation, station};
 use crate::keys::Key;
 use crate::mqtt::{Door, Version};
-use crate::station::{Backlog, Dials, Life, Orders};
+use crate::station::{Backlog, Dials, Firmware, Life, Orders};
 use crate::tally::{Tally, Totals};
 
 /// How often the counters are logged.
@@ -36,6 +36,8 @@ pub struct Fleet {
     pub away: Duration,
     /// What they do with what they could not send in time.
     pub backlog: Backlog,
+    /// What they know of firmware; nothing, where there is none.
+    pub firmware: Option<Firmware>,
 }
 
 /// A station that the twin does not have, or has no key for.
@@ -111,6 +113,7 @@ impl Fleet {
             backlog: self.backlog,
             door: self.door.clone(),
             key: Some(key.to_owned()),
+            firmware: self.firmware.clone(),
             version: if number.is_multiple_of(2) { Version::V311 } else { Version::V5 },
         }
     }

@@ -53,6 +53,7 @@ fn run(codes: &[&str], door: Door, dials: Dials) -> Running {
         interval,
         away: Duration::ZERO,
         backlog: Backlog::Unasked,
+        firmware: None,
     };
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
@@ -268,6 +269,7 @@ async fn two_weeks_away_come_back_after_the_news_at_their_pace() {
         interval: Duration::from_secs(300),
         away: Duration::from_secs(14 * 86_400),
         backlog: Backlog::Unasked,
+        firmware: None,
     };
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();

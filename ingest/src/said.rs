@@ -3,9 +3,12 @@
 //! it with a cursor and writes what it learns into the book.
 //!
 //! ```text
-//! kind 1: 1 u8 · received_at i64 ms · station: length u8 and UTF-8 · what u8 (1 receipt, 2 config/reported, 3 state)
+//! kind 1: 1 u8 · received_at i64 ms · station: length u8 and UTF-8 · what u8 (1 receipt, 2 config/reported, 3 state,
+//!         4 firmware/ask, 5 firmware/report)
 //!         · payload: the rest
 //! ```
+//!
+//! A program that does not know a number skips the record and counts it.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use domain::{StationCode, Timestamp};
@@ -24,10 +27,14 @@ pub enum What {
     Reported,
     /// `state`: online, offline, or more.
     State,
+    /// `firmware/ask`: which chunks it wants.
+    Ask,
+    /// `firmware/report`: what runs, and how far it has come with an image.
+    Firmware,
 }
 
 impl What {
-    const ALL: [Self; 3] = [Self::Receipt, Self::Reported, Self::State];
+    const ALL: [Self; 5] = [Self::Receipt, Self::Reported, Self::State, Self::Ask, Self::Firmware];
 
     /// The topic below `stations/{station}/`, and the label of counters.
     #[must_use]
@@ -36,6 +43,8 @@ impl What {
             Self::Receipt => "receipt",
             Self::Reported => "config/reported",
             Self::State => "state",
+            Self::Ask => "firmware/ask",
+            Self::Firmware => "firmware/report",
         }
     }
 
@@ -52,6 +61,8 @@ impl What {
             Self::Receipt => 1,
             Self::Reported => 2,
             Self::State => 3,
+            Self::Ask => 4,
+            Self::Firmware => 5,
         }
     }
 }
@@ -126,12 +137,19 @@ mod tests {
     }
 
     #[test]
-    fn only_its_own_three_topics_are_heard() {
+    fn only_its_own_topics_are_heard() {
         let station = StationCode::new("a").unwrap();
         assert_eq!(What::of("stations/a/receipt", &station), Some(What::Receipt));
         assert_eq!(What::of("stations/a/config/reported", &station), Some(What::Reported));
-        for other in ["stations/a/log", "stations/ab/receipt", "stations/a", "receipt", "x/a/state"]
-        {
+        for other in [
+            "stations/a/log",
+            "stations/a/firmware",
+            "stations/a/firmware/chunk",
+            "stations/ab/receipt",
+            "stations/a",
+            "receipt",
+            "x/a/state",
+        ] {
             assert_eq!(What::of(other, &station), None, "{other}");
         }
     }

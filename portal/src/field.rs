@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use domain::{Reason, StationCode, Timestamp};
-use registry::{Registry, RegistryError};
+use registry::{Registry, RegistryError, RolloutTerms};
 
 use crate::view::{Answer, Trouble};
 
@@ -26,6 +26,8 @@ pub struct Field {
     pub letters: Letters,
     /// The gaps of one station, or of every station that has any.
     pub gaps: AskGaps,
+    /// What a roll-out of firmware asks of its rings, unless it is said.
+    pub rollout_terms: RolloutTerms,
 }
 
 /// A packet that was refused.

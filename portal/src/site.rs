@@ -153,6 +153,12 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
     );
     at("/api/v1/stations/{code}/commands/{id}", get(api::field::one_command));
     at("/api/v1/stations/{code}/config", get(api::field::config).put(api::field::configure));
+    at("/api/v1/firmware/images", get(api::firmware::images));
+    at("/api/v1/firmware/stations", get(api::firmware::stations));
+    let rollouts = get(api::firmware::rollouts).post(api::firmware::start);
+    at("/api/v1/firmware/rollouts", rollouts);
+    at("/api/v1/firmware/rollouts/{id}", get(api::firmware::rollout));
+    at("/api/v1/firmware/rollouts/{id}/{act}", post(api::firmware::steer));
     at("/api/v1/gaps", get(api::field::gaps));
     at("/api/v1/deadletter", get(api::field::letters));
     at("/api/v1/deadletter/{id}", get(api::field::one_letter));

@@ -35,6 +35,10 @@ pub enum Noun {
     Letter,
     /// A token of a person or a service.
     Token,
+    /// A firmware image.
+    Image,
+    /// A roll-out of a firmware image.
+    Rollout,
 }
 
 impl fmt::Display for Noun {
@@ -52,6 +56,8 @@ impl fmt::Display for Noun {
             Self::Config => "configuration",
             Self::Letter => "dead letter",
             Self::Token => "token",
+            Self::Image => "firmware image",
+            Self::Rollout => "roll-out",
         })
     }
 }

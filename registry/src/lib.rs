@@ -24,6 +24,8 @@ mod sessions; // who is looking
 mod commands; // what a station is told
 mod configs; // how it is to be set
 mod replays; // dead letters sent in again
+mod firmware; // what may run in a station, and what does
+mod rollouts; // who gets it next
 pub mod pack; // a province as a folder of text
 
 pub use audit::Audit;
@@ -31,11 +33,13 @@ pub use claims::{CLAIM_PREFIX, ClaimCode, Claimed};
 pub use commands::{ARGS_BYTES_MAX, COMMANDS_OPEN_MAX, Command, CommandState, EXPIRES_MAX, Wish};
 pub use configs::{CONFIG_BYTES_MAX, Held, StationConfig, config_hash};
 pub use error::{Noun, RegistryError};
+pub use firmware::{FirmwareSaid, IMAGES_MAX, Image, StationFirmware};
 pub use fits::{Misfit, misfits};
 pub use keys::{Login, Provable};
 pub use openings::Openings;
 pub use replays::{REPLAYS_AT_ONCE_MAX, Replay, ReplayState, ReplaysAsked};
 pub use rivers::{River, RiverKind};
+pub use rollouts::{NAMED_MAX, Rollout, RolloutState, RolloutStation, RolloutTerms, Steer};
 pub use scram::Verifier;
 pub use secret::StationKey;
 pub use sessions::{SESSIONS_PER_USER_MAX, Session};

@@ -7,6 +7,7 @@ mod token; // add, list, revoke
 mod user; // add, password, remove, list
 mod rule; // list, remove
 mod deadletter; // list, replay
+mod firmware; // keys, images, roll-outs
 mod store; // verify
 mod import; // a province pack
 mod output; // table, JSON, CSV
@@ -77,6 +78,8 @@ enum Command {
     User(user::User),
     /// The rules of the province.
     Rule(rule::Rule),
+    /// Firmware of stations: sign images, add them, roll them out.
+    Firmware(firmware::Firmware),
     /// What is in the data folder.
     Store(store::Store),
     /// Look at what is outside: a Modbus device.
@@ -184,6 +187,7 @@ fn execute(command: Command) -> Result<(), Trouble> {
         Command::Token(token) => with_runtime(token.run()),
         Command::User(user) => with_runtime(user.run()),
         Command::Rule(rule) => with_runtime(rule.run()),
+        Command::Firmware(firmware) => with_runtime(firmware.run()),
         Command::Store(store) => store.run(),
         Command::Probe(probe) => with_runtime(probe.run()),
         Command::Import(import) => with_runtime(import.run()),
@@ -212,6 +216,11 @@ fn with_runtime<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_command_can_be_typed() {
+        <Saltline as clap::CommandFactory>::command().debug_assert();
+    }
 
     #[test]
     fn a_failed_sync_ends_the_process_with_74() {

@@ -50,6 +50,8 @@ impl Round {
             What::Reported => self.reported(said).await,
             What::State if says_offline(&said.payload) => Ok(()),
             What::State => self.send_again(&said.station).await,
+            // Heard by the part that has the images.
+            What::Ask | What::Firmware => Ok(()),
         };
         match heeded {
             Err(error @ (RegistryError::Busy | RegistryError::Store(_))) => Err(error),

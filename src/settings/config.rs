@@ -39,6 +39,8 @@ pub struct Config {
     pub start_grace: Duration,
     /// A gap in a station's numbers is asked for when nothing filled it for so long.
     pub gap_settle: Duration,
+    /// Firmware of stations: whose word counts, and how it goes out.
+    pub firmware: super::Firmware,
     /// E-mail, if used.
     pub email: Option<Channel>,
     /// SMS, if used.
@@ -91,6 +93,7 @@ impl Config {
             tick: at("engine.tick").duration()?,
             start_grace: at("engine.start_grace").duration()?,
             gap_settle: at("engine.gap_settle").duration()?,
+            firmware: super::firmware::read(layers)?,
             email: channel(
                 layers,
                 "channels.email.url",
@@ -262,6 +265,10 @@ mod tests {
             ("[journal]\nsegment = \"1B\"", "64.0 KiB"),
             ("[data]\ndir = \"\"", "must not be empty"),
             ("[mqtt]\ntls_listen = \"127.0.0.1:0\"", "tls_cert_file"),
+            ("[firmware]\nkeys = \"9d61\"", "array is wanted"),
+            ("[firmware]\nkeys = [\"9d61\"]", "64 of 0-9 and a-f"),
+            ("[firmware]\nchunk = \"1MiB\"", "32.0 KiB"),
+            ("[firmware]\nhealthy_percent = 101", "from 1 to 100"),
             ("[channels.email]\nurl = \"smtp://a\"\nurl_file = \"b\"", "not both"),
         ] {
             let text = message(text);

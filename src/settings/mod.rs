@@ -6,9 +6,11 @@ mod config; // what it means
 mod mqtt; // of the front door
 mod upstream; // brokers that we take from
 mod modbus; // lines that we ask on
+mod firmware; // whose word counts, and how it goes out
 
 pub(crate) use config::duration;
 pub use config::{Channel, Config};
+pub use firmware::Firmware;
 pub use layers::{DEFAULTS, Layers};
 
 /// A configuration that is not followed, because a part of it cannot be meant.

@@ -1,5 +1,6 @@
 //! `estuary`, `demo-start` and `stations`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use firmware_sim::clock::{MachineClock, VirtualTime};
 use firmware_sim::estuary;
 use firmware_sim::fleet::{Fleet, choose};
 use firmware_sim::keys;
-use firmware_sim::station::{Backlog, Dials};
+use firmware_sim::station::{Backlog, Dials, Firmware};
 use serde_json::json;
 
 use super::words::{duration, instant, not_negative, positive, probability, some_time};
@@ -61,12 +62,50 @@ pub struct EstuaryArgs {
     /// Keep what could not be sent in time until the engine asks for it.
     #[arg(long)]
     only_when_asked: bool,
+    #[command(flatten)]
+    firmware: FirmwareArgs,
     /// Stop after so long, in real time.
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     long: Option<Duration>,
     /// End when stdin closes.
     #[arg(long)]
     with_parent: bool,
+}
+
+/// What the stations know of firmware updates.
+#[derive(Debug, Args)]
+struct FirmwareArgs {
+    /// A public key whose images they take (64 hex letters); without any they know nothing of updates.
+    #[arg(long, value_name = "HEX")]
+    firmware_key: Vec<String>,
+    /// Where they keep their version and the part of an image that they have.
+    #[arg(long, value_name = "DIR", default_value = "firmware-sim-data")]
+    firmware_dir: PathBuf,
+    /// What hardware they are.
+    #[arg(long, default_value = "sl-200")]
+    firmware_model: String,
+    /// What runs in a new one.
+    #[arg(long, default_value = "1.0.0")]
+    firmware_version: String,
+    /// The largest image that they have room for, bytes.
+    #[arg(long, default_value_t = 4 << 20)]
+    firmware_room: u64,
+    /// Stations that never speak again after an install.
+    #[arg(long, value_delimiter = ',', value_name = "CODE")]
+    brick: Vec<String>,
+}
+
+impl FirmwareArgs {
+    fn meant(self) -> Option<Firmware> {
+        (!self.firmware_key.is_empty()).then_some(Firmware {
+            keys: self.firmware_key,
+            dir: self.firmware_dir,
+            model: self.firmware_model,
+            version: self.firmware_version,
+            room: self.firmware_room,
+            bricks: self.brick,
+        })
+    }
 }
 
 /// On a rising spring tide of the dry season: fresh at Xuân Hòa now, above 1 g/L within about an hour, fresh again within
@@ -96,6 +135,7 @@ pub async fn estuary(args: EstuaryArgs) -> Result<ExitCode, Fault> {
         interval: args.interval,
         away: args.away,
         backlog: if args.only_when_asked { Backlog::Asked } else { Backlog::Unasked },
+        firmware: args.firmware.meant(),
     };
     tracing::info!(seed = args.seed, stations = fleet.stations.len(), start = %fleet.time.start, "begin");
     let stop = stop_signal(args.with_parent)?;

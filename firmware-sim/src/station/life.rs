@@ -9,8 +9,9 @@ use serde_json::json;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::firmware::REPORT;
 use super::{Commands, Dials, Errand, FLASH_REPORTS, Fate, Flash, Order, Pace, Sample, Span};
-use super::{Stored, Wakes, measure};
+use super::{Firmware, Stored, Updater, Wakes, measure};
 use crate::backoff::Backoff;
 use crate::clock::VirtualTime;
 use crate::estuary::{Estuary, SimStation};
@@ -49,6 +50,8 @@ pub struct Orders {
     pub key: Option<String>,
     /// The MQTT it speaks.
     pub version: Version,
+    /// What it knows of firmware; nothing, where there is none.
+    pub firmware: Option<Firmware>,
 }
 
 /// What a station does with reports that it could not send while they were news.
@@ -70,6 +73,7 @@ pub struct Life {
     fate: Fate,
     flash: Flash,
     commands: Commands,
+    updater: Option<Updater>,
     pace: Pace,
     /// Questions for old reports that are being answered: id, first and last number, how many are kept.
     resends: Vec<(String, u64, u64, u64)>,
@@ -109,6 +113,7 @@ impl Life {
             fate,
             flash: Flash::new(first_seq, FLASH_REPORTS),
             commands: Commands::default(),
+            updater: orders.firmware.clone().map(|firmware| Updater::new(place.code, firmware)),
             pace: Pace::new(now),
             resends: Vec::new(),
             due: floor + if floor == first { Duration::ZERO } else { interval },
@@ -129,6 +134,11 @@ impl Life {
     /// Lives until told to stop; then says goodbye.
     pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
+            if self.updater.as_ref().is_some_and(Updater::is_bricked) {
+                self.drop_link("bricked");
+                stop.cancelled().await;
+                return;
+            }
             let now = self.now();
             if let Some(cut) = self.fate.power_cut(now) {
                 self.without_power(cut, &stop).await;
@@ -252,7 +262,13 @@ impl Life {
         let mut link = Link::open(&self.orders.door, login).await?;
         // First it listens, then it says that it is there: what was meant for it meanwhile comes again after that.
         let own = format!("stations/{}", self.place.code);
-        let filters = [format!("{own}/command"), format!("{own}/config/desired")];
+        let mut filters = vec![format!("{own}/command"), format!("{own}/config/desired")];
+        if let Some(updater) = &mut self.updater {
+            let below = ["offer", "chunk", "refused"];
+            filters.extend(below.map(|below| format!("{own}/firmware/{below}")));
+            let (below, hello) = updater.hello();
+            self.commands.say(below, hello);
+        }
         link.subscribe(&filters, self.next_pkid())?;
         let pkid = self.next_pkid();
         link.publish(&format!("{own}/state"), "online", pkid, true)?;
@@ -263,6 +279,9 @@ impl Life {
     /// Answers first, then fills the window: news, then what was asked for, then the backlog, these two at their pace.
     async fn send(&mut self) -> Result<(), LinkError> {
         let Some(mut up) = self.link.take() else { return Ok(()) };
+        if self.update() {
+            return Ok(());
+        }
         self.answer(&mut up)?;
         let topic = format!("stations/{}/readings", self.place.code);
         let now = self.now();
@@ -307,6 +326,25 @@ impl Life {
         Some((old, true))
     }
 
+    /// Goes on with a new firmware; true where the station has just started into it, and its link is gone.
+    fn update(&mut self) -> bool {
+        let (now, commands) = (self.now(), &mut self.commands);
+        let Some(updater) = &mut self.updater else { return false };
+        // With time running fast, a second of the machine is long for the station, and short for the engine.
+        let patience = Duration::from_secs(1).mul_f64(self.orders.time.speed.max(1.0));
+        let safe = !commands.owes(REPORT);
+        if updater.restarts(safe) {
+            tracing::info!(station = self.place.code, "restarts into a new firmware");
+            self.flash.all_again();
+            commands.all_again();
+            self.retry.reset();
+            return true;
+        }
+        let words = updater.tick(now, safe, patience);
+        words.into_iter().for_each(|(below, word)| commands.say(below, word));
+        false
+    }
+
     /// Sends the answers that are not under way.
     fn answer(&mut self, up: &mut Up) -> Result<(), LinkError> {
         loop {
@@ -321,6 +359,14 @@ impl Life {
     fn obey(&mut self, topic: &str, payload: &[u8]) {
         let own = format!("stations/{}/", self.place.code);
         let Some(below) = topic.strip_prefix(&own) else { return };
+        let now = self.now();
+        if below.starts_with("firmware/") {
+            let words = self.updater.as_mut().map(|updater| updater.heed(below, payload, now));
+            for (below, word) in words.into_iter().flatten() {
+                self.commands.say(below, word);
+            }
+            return;
+        }
         match self.commands.heed(below, payload, self.now()) {
             Some(Order::Resend { id, from, to }) => {
                 let kept = self.flash.ask(from, to);

@@ -63,6 +63,17 @@ impl Commands {
         self.answer(id, "done", more);
     }
 
+    /// Something to say that nobody asked for.
+    pub fn say(&mut self, below: &'static str, body: Value) {
+        self.push(below, body, false);
+    }
+
+    /// Is anything that was said there not safe yet?
+    #[must_use]
+    pub fn owes(&self, below: &str) -> bool {
+        self.answers.iter().any(|answer| answer.below == below)
+    }
+
     /// The next answer that is not under way, now under way as packet `pkid`.
     pub fn send_next(&mut self, pkid: u16) -> Option<&Answer> {
         let answer = self.answers.iter_mut().find(|answer| answer.sent_as.is_none())?;

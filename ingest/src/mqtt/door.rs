@@ -420,18 +420,21 @@ pub enum Keep {
     Retained,
     /// For those who are subscribed now.
     Passing,
+    /// For those who are connected now, and answered by nobody: QoS 0. What does not arrive is asked for again.
+    Fleeting,
 }
 
 impl Publisher {
-    /// Publishes with QoS 1 to everybody who may read and reads the topic.
+    /// Publishes to everybody who may read and reads the topic, with QoS 1 unless it is fleeting.
     ///
     /// # Panics
     /// Where `topic` is not a topic name: the engine's topics are made of codes, which always are.
     pub fn publish(&self, topic: &str, payload: &[u8], keep: Keep) {
         assert!(topic::is_name(topic), "`{topic}` is made of codes, so it is a topic name");
         let retain = keep == Keep::Retained;
+        let qos = if keep == Keep::Fleeting { 0 } else { 1 };
         let properties = &[];
-        let published = Published { topic, payload, properties, expiry_s: None, qos: 1, retain };
+        let published = Published { topic, payload, properties, expiry_s: None, qos, retain };
         self.broker.publish(published, Origin::Engine);
     }
 }

@@ -28,7 +28,8 @@ pub(super) enum Destination {
 }
 
 /// What a station may say beside its readings. A closed list, so that `stations/x/reading` is answered and not lost.
-const STATION_SAYS: [&str; 4] = ["state", "log", "receipt", "config/reported"];
+const STATION_SAYS: [&str; 6] =
+    ["state", "log", "receipt", "config/reported", "firmware/ask", "firmware/report"];
 
 impl Peer {
     /// The rights of one who was let in.

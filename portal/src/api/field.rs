@@ -393,20 +393,20 @@ pub(crate) async fn configure(
     Ok(private(Json(ConfigSaid::new(&code, Some(config)))))
 }
 
-fn field(site: &Site) -> Result<&Field, Problem> {
+pub(super) fn field(site: &Site) -> Result<&Field, Problem> {
     let absent = || Problem::not_found("nothing of the field is known here");
     site.settings.field.as_ref().ok_or_else(absent)
 }
 
 /// Somebody who may see this.
-async fn on_duty(site: &Arc<Site>, headers: &HeaderMap) -> Result<Signed, Problem> {
+pub(super) async fn on_duty(site: &Arc<Site>, headers: &HeaderMap) -> Result<Signed, Problem> {
     let signed = session::signed(site, headers).await?;
     signed.may(Role::Operator)?;
     Ok(signed)
 }
 
 /// Somebody who may do this, and whose browser was not made to by another site.
-async fn acting(site: &Arc<Site>, headers: &HeaderMap) -> Result<Signed, Problem> {
+pub(super) async fn acting(site: &Arc<Site>, headers: &HeaderMap) -> Result<Signed, Problem> {
     own_site(headers)?;
     let signed = session::signed(site, headers).await?;
     let token = headers.get("x-csrf-token").and_then(|value| value.to_str().ok());
@@ -415,7 +415,7 @@ async fn acting(site: &Arc<Site>, headers: &HeaderMap) -> Result<Signed, Problem
     Ok(signed)
 }
 
-async fn known(site: &Site, code: &str) -> Result<StationCode, Problem> {
+pub(super) async fn known(site: &Site, code: &str) -> Result<StationCode, Problem> {
     let book = site.view.book().await?;
     Ok(station(&book, code)?.code.clone())
 }
@@ -427,7 +427,7 @@ fn reason(text: &str) -> Result<Reason, Problem> {
     })
 }
 
-fn read<T>(body: Result<Json<T>, JsonRejection>, example: &str) -> Result<T, Problem> {
+pub(super) fn read<T>(body: Result<Json<T>, JsonRejection>, example: &str) -> Result<T, Problem> {
     body.map(|Json(read)| read).map_err(|bad| {
         let title = "the body cannot be read";
         Problem::new(bad.status(), "bad-body", title, format!("{bad}; send {example}"))
@@ -435,7 +435,7 @@ fn read<T>(body: Result<Json<T>, JsonRejection>, example: &str) -> Result<T, Pro
 }
 
 /// What the book refuses is the caller's mistake; all else is trouble.
-fn refused(error: RegistryError) -> Problem {
+pub(super) fn refused(error: RegistryError) -> Problem {
     match error {
         RegistryError::BadValue { .. } => {
             let (status, title) = (StatusCode::UNPROCESSABLE_ENTITY, "this cannot be asked for");
@@ -447,7 +447,7 @@ fn refused(error: RegistryError) -> Problem {
 }
 
 /// Not for a cache in between.
-fn private(said: impl IntoResponse) -> Response {
+pub(super) fn private(said: impl IntoResponse) -> Response {
     let mut response = said.into_response();
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("cookie"));

@@ -7,6 +7,7 @@ pub(crate) mod latest; // what was measured last
 pub(crate) mod warnings; // how the water stands under each rule
 pub(crate) mod alerts; // what was made of it for people
 pub(crate) mod field; // what is refused, missing, told and set
+pub(crate) mod firmware; // what runs in stations, and what will
 
 use std::sync::Arc;
 
