@@ -13,7 +13,7 @@ WEB := portal/web
 
 # A package is asked for by the file that it brings, so that a machine which has it needs no root.
 BUILD_FILES := /usr/bin/cc:build-essential /usr/bin/node:nodejs /usr/bin/npm:npm
-TEST_FILES := /usr/sbin/mosquitto:mosquitto /usr/bin/mosquitto_pub:mosquitto-clients \
+TEST_FILES := /usr/bin/socat:socat /usr/bin/mbpoll:mbpoll /usr/sbin/mosquitto:mosquitto /usr/bin/mosquitto_pub:mosquitto-clients \
 	/usr/bin/chromium:chromium /usr/sbin/sshd:openssh-server /usr/bin/sftp:openssh-client /usr/share/fonts/truetype/noto/NotoSans-Regular.ttf:fonts-noto-core
 
 .PHONY: help demo test check unit peers bench fuzz fuzz-keep web clean-demo fmt
@@ -60,6 +60,8 @@ bench: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv
 	$(VENV)/bin/python benches/door.py
 	$(VENV)/bin/python benches/whole_path.py
 	$(VENV)/bin/python benches/footprint.py
+	$(VENV)/bin/python benches/modbus.py
+	SALTLINE_MODBUS_POLLS=1000000 cargo test --release --locked --workspace --test modbus no_answer -- --nocapture
 
 # Seconds for each target of `make fuzz`.
 FUZZ_SECONDS ?= 60

@@ -8,6 +8,7 @@ use analytics::quality::Quality;
 use analytics::rules::Analyzer;
 use domain::{Clock, Rule, RuleError, Water};
 use ingest::drop::Drop;
+use ingest::modbus::Master;
 use ingest::mqtt::{Door, DoorError, Publisher};
 use ingest::upstream::{Upstream, UpstreamError};
 use ingest::{ADMIT, BadRecord, Intake, ParameterTable, Seqs};
@@ -214,6 +215,11 @@ impl Parts {
         Ok(setting.config.upstreams.iter().map(upstream).collect::<Result<_, _>>()?)
     }
 
+    fn modbus(&self, setting: &Setting) -> Option<Master> {
+        let lines = setting.config.modbus.clone();
+        (!lines.is_empty()).then(|| Master::new(lines, &self.intake, Some(&self.store.registry)))
+    }
+
     async fn start(
         self,
         setting: &Setting,
@@ -236,6 +242,7 @@ impl Parts {
         let upstreams = self.upstreams(setting)?;
         let drop = |config: &ingest::drop::Config| Drop::new(config.clone(), &self.intake);
         let drops = setting.config.drops.iter().map(drop).collect();
+        let modbus = self.modbus(setting);
         let mut running = Running::new(self.store.clone());
         let config = &setting.config;
         running.engine(Engine {
@@ -307,6 +314,7 @@ impl Parts {
         });
         running.drops(drops);
         running.upstreams(upstreams);
+        running.modbus(modbus);
         running.door(door, threads)?;
         Ok(running)
     }

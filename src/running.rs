@@ -7,6 +7,7 @@ use std::time::Duration;
 use alerting::{Alerting, Channels};
 use domain::Clock;
 use ingest::drop::Drop;
+use ingest::modbus::Master;
 use ingest::mqtt::{Door, Reloader};
 use ingest::upstream::Upstream;
 use ingest::{Intake, Record};
@@ -198,6 +199,16 @@ impl Running {
         });
     }
 
+    /// Asks on Modbus lines.
+    pub fn modbus(&mut self, master: Option<Master>) {
+        let Some(master) = master else { return };
+        let stop = self.stop_of(Stage::Door);
+        self.task("modbus", async move {
+            master.run(stop).await;
+            Ok(())
+        });
+    }
+
     /// Puts the passing of time into the journal, keeps histograms small, feeds the service manager's watchdog.
     pub fn clockwork(&mut self, clock: Arc<dyn Clock>, config: &Config, metrics: PrometheusHandle) {
         let stop = self.stop_of(Stage::Clockwork);
@@ -320,7 +331,7 @@ impl Running {
     async fn stop_in_order(&mut self) -> Result<(), Fatal> {
         let mut outcome = Ok(());
         let waits: [(Stage, &[&str]); 5] = [
-            (Stage::Door, &["door", "reload", "upstreams", "drops"]),
+            (Stage::Door, &["door", "reload", "upstreams", "modbus", "drops"]),
             (Stage::Clockwork, &["clock", "registry", "accounts"]),
             (Stage::Engine, &["engine", "history", "keeper", "errands", "firmware"]),
             (Stage::Outbox, &["outbox"]),

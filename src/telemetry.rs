@@ -7,7 +7,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Buckets of durations, seconds: from an idle disk's sync (0.2 ms) to a station's patience (10 s).
 const SECONDS: &[f64] = &[
-    0.000_25, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+    0.000_25, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.5, 5.0,
+    10.0,
 ];
 
 /// Buckets of counts: from one record a sync to the largest group.

@@ -12,6 +12,7 @@ pub mod record; // what real stations measured
 pub mod replay; // published as if it were a station
 pub mod load; // as many reports as the door takes
 pub mod carrier; // the other side of the phone
+pub mod modbus; // stations that are asked
 mod tally; // what became of the reports
 pub mod fleet; // all stations at once
 

@@ -17,7 +17,7 @@ use crate::{
 pub type Run = fn(&[u8]);
 
 /// All targets of this crate; each has a file in `fuzz/fuzz_targets` and a folder in `fuzz/corpus`.
-pub const TARGETS: [(&str, Run); 13] = [
+pub const TARGETS: [(&str, Run); 14] = [
     ("mqtt_v3", mqtt_v3),
     ("mqtt_v5", mqtt_v5),
     ("talk", talk),
@@ -27,12 +27,14 @@ pub const TARGETS: [(&str, Run); 13] = [
     ("thingsboard", thingsboard),
     ("chirpstack", chirpstack),
     ("sparkplug", sparkplug),
+    ("modbus", modbus),
     ("said", said),
     ("upstream", upstream),
     ("records", records),
     ("sessions", sessions),
 ];
 
+pub use crate::modbus::fuzzing::modbus_wire;
 pub use crate::mqtt::fuzzing::{filters, login, mqtt_v3, mqtt_v5, sessions, talk};
 pub use crate::upstream::fuzzing::upstream;
 
@@ -86,6 +88,16 @@ pub fn sparkplug(mut bytes: &[u8]) {
         assert!(nodes.holds_together());
     }
     drop(nodes.hear(&String::from_utf8_lossy(bytes), bytes, NOW));
+}
+
+/// What a Modbus device says, by the first byte: RTU, TCP, the text of a dead letter, a profile.
+pub fn modbus(bytes: &[u8]) {
+    let Some((kind, bytes)) = bytes.split_first() else { return };
+    match kind % 4 {
+        2 => believe(crate::modbus::decode(bytes)),
+        3 => drop(crate::modbus::Profile::read("fuzzed", &String::from_utf8_lossy(bytes))),
+        tcp => modbus_wire(bytes, *kind, tcp == 1),
+    }
 }
 
 /// What a station says beside its readings.

@@ -15,9 +15,13 @@ use crate::deadletter::DeadLetter;
 use crate::formats::shape::{Shape, Way};
 use crate::formats::sparkplug::Nodes;
 use crate::formats::{Format, chirpstack, chirpstack_device, json};
+use crate::modbus;
 use crate::record::Record;
 use crate::said::{SAID_BYTES_MAX, Said, What};
 use crate::stations::Stations;
+
+/// How the topics of refused Modbus readings begin.
+const MODBUS: &str = "modbus/";
 
 /// Who is speaking.
 #[derive(Debug, Clone)]
@@ -398,6 +402,7 @@ impl Intake {
         let shape = Shape::of_topic(&letter.topic);
         let shape = shape.unwrap_or_else(|| Format::of_topic(&letter.topic).into());
         let decoded = match shape.format {
+            _ if letter.topic.starts_with(MODBUS) => modbus::decode(&letter.payload),
             Format::ChirpStack => {
                 let device = chirpstack_device(&letter.topic).unwrap_or_default();
                 chirpstack::decode(&letter.payload, device)

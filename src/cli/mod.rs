@@ -11,6 +11,7 @@ mod firmware; // keys, images, roll-outs
 mod store; // verify
 mod import; // a province pack
 mod output; // table, JSON, CSV
+mod probe; // what is outside
 mod serve; // run, demo
 
 use std::path::PathBuf;
@@ -81,6 +82,8 @@ enum Command {
     Firmware(firmware::Firmware),
     /// What is in the data folder.
     Store(store::Store),
+    /// Look at what is outside: a Modbus device.
+    Probe(probe::Probe),
     /// Apply a province pack: stations, rivers, rules, roster. Applying it again changes nothing.
     Import(import::Import),
     /// Print the version.
@@ -186,6 +189,7 @@ fn execute(command: Command) -> Result<(), Trouble> {
         Command::Rule(rule) => with_runtime(rule.run()),
         Command::Firmware(firmware) => with_runtime(firmware.run()),
         Command::Store(store) => store.run(),
+        Command::Probe(probe) => with_runtime(probe.run()),
         Command::Import(import) => with_runtime(import.run()),
         Command::Version => output::print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
     }

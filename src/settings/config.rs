@@ -19,6 +19,8 @@ pub struct Config {
     pub upstreams: Vec<ingest::upstream::Config>,
     /// Folders that are watched.
     pub drops: Vec<ingest::drop::Config>,
+    /// Lines that we ask on.
+    pub modbus: Vec<ingest::modbus::Config>,
     /// Where pages and the API are served.
     pub http_listen: SocketAddr,
     /// The address that people reach the pages by.
@@ -83,6 +85,7 @@ impl Config {
             mqtt: mqtt::read(layers)?,
             upstreams: super::upstream::read(layers)?,
             drops: super::drop::read(layers)?,
+            modbus: super::modbus::read(layers)?,
             http_listen: at("http.listen").address()?,
             public_url: at("http.public_url").optional(),
             segment_bytes_max: at("journal.segment").size(1 << 16, 1 << 32)?,

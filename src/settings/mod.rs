@@ -6,6 +6,7 @@ mod config; // what it means
 mod mqtt; // of the front door
 mod drop; // folders that are watched
 mod upstream; // brokers that we take from
+mod modbus; // lines that we ask on
 mod firmware; // whose word counts, and how it goes out
 
 pub(crate) use config::duration;

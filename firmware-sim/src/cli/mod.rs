@@ -3,6 +3,7 @@
 mod stations; // estuary, demo-start, stations
 mod feed; // replay, load
 mod phone; // carrier
+mod modbus; // modbus
 mod words; // durations and instants as people type them
 
 use std::io::{IsTerminal, Write};
@@ -42,6 +43,8 @@ pub enum Command {
     Load(feed::LoadArgs),
     /// Be the other side of the phone: a mail server and a short-message centre that print what they are given.
     Carrier(phone::CarrierArgs),
+    /// Be Modbus slaves: TCP, RTU through a gateway, RTU on a pseudo-terminal, with dials for what goes wrong.
+    Modbus(modbus::ModbusArgs),
 }
 
 /// Where the engine is.
@@ -74,6 +77,7 @@ pub async fn run(command: Command) -> Result<ExitCode, Fault> {
         Command::Replay(args) => feed::replay(args).await,
         Command::Load(args) => feed::load(args).await,
         Command::Carrier(args) => phone::carrier(args).await,
+        Command::Modbus(args) => modbus::modbus(args).await,
     }
 }
 

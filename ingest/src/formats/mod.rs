@@ -111,7 +111,7 @@ pub fn chirpstack_device(topic: &str) -> Option<&str> {
 }
 
 /// A refusal with a detail that fits into an answer and a line of a log.
-fn refused(reason: Reason, detail: &str) -> Refusal {
+pub(crate) fn refused(reason: Reason, detail: &str) -> Refusal {
     Refusal { reason, detail: json::shorten(detail).into_owned() }
 }
 

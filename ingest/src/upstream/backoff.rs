@@ -13,7 +13,7 @@ const GOOD: Duration = Duration::from_secs(30);
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     max: Duration,
     failures: u32,
     /// Where the random sequence is (xorshift); any start but 0 will do.
@@ -22,19 +22,24 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// Waits of at most `max`; `seed` tells workers apart.
-    pub(super) fn new(max: Duration, seed: u64) -> Self {
+    pub(crate) fn new(max: Duration, seed: u64) -> Self {
         Self { max, failures: 0, state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1 }
     }
 
     /// Forgets failures where the connection since `began` was a good one.
-    pub(super) fn lasted_since(&mut self, began: Instant) {
+    pub(crate) fn lasted_since(&mut self, began: Instant) {
         if GOOD <= began.elapsed() {
             self.failures = 0;
         }
     }
 
+    /// Forgets failures: what was tried went well.
+    pub(crate) fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+
     /// The next wait: between half and all of 250 ms, 500 ms, 1 s and so on.
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let whole = FIRST.saturating_mul(1 << self.failures.min(16)).min(self.max);
         self.failures = self.failures.saturating_add(1);
         self.state ^= self.state << 13;

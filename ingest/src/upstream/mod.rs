@@ -14,7 +14,7 @@ mod dial; // from an address to a stream
 mod take; // what becomes of one message
 mod inbound; // between a message and its acknowledgement
 mod connection; // the loop of one connection
-mod backoff; // how long to wait before the next try
+pub(crate) mod backoff; // how long to wait before the next try
 mod worker; // connect, serve, wait, again
 mod counters; // what is counted
 #[cfg(any(test, fuzzing))]
