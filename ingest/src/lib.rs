@@ -13,6 +13,7 @@ mod told; // messages in somebody else's words
 pub mod mqtt; // stations that call us
 pub mod drop; // stations that leave files
 pub mod upstream; // stations behind somebody else's broker
+pub mod line; // what every line has that we ask or listen on
 pub mod modbus; // stations that we ask
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -161,6 +161,7 @@ impl Entry<'_> {
         let stop_bits = whole("stop_bits").and_then(|bits| u8::try_from(bits).ok());
         Ok(Serial {
             baud: baud.ok_or_else(|| self.bad("baud", "write 300 to 4000000"))?,
+            data_bits: 8,
             parity: Parity::parse(self.text("parity"))
                 .ok_or_else(|| self.bad("parity", "write none, even or odd"))?,
             stop_bits: stop_bits
