@@ -17,7 +17,7 @@ mod crc16; // the check that most devices use
 pub use keys::ProfileError;
 pub use place::{BadPlace, Place};
 pub use serial::{Parity, Serial};
-pub use shelf::{Shelf, ShelfError};
+pub use shelf::{OfText, Shelf, ShelfError};
 
 pub(crate) use breaker::Breaker;
 pub(crate) use cadence::{Cadence, shift_of};
@@ -25,6 +25,5 @@ pub(crate) use commits::Commits;
 pub(crate) use crc16::arc;
 pub(crate) use keys::{Bad, Keys, read};
 pub(crate) use said::{decode, is_name, put_time, put_values};
-pub(crate) use shelf::OfText;
 pub(crate) use watched::watched;
 pub(crate) use wire::{Broken, Told, Wire};

@@ -24,8 +24,11 @@ pub enum ShelfError {
 }
 
 /// What a profile is read from.
-pub(crate) trait OfText: Sized {
+pub trait OfText: Sized {
     /// The profile of this name.
+    ///
+    /// # Errors
+    /// [`ProfileError`] with the place, what is wrong, and what would be accepted.
     fn of_text(name: &str, text: &str) -> Result<Self, ProfileError>;
 }
 
@@ -41,7 +44,6 @@ impl<P> Default for Shelf<P> {
     }
 }
 
-#[expect(private_bounds, reason = "who reads profiles is decided here")]
 impl<P: OfText> Shelf<P> {
     /// Those of these files, `NAME.toml` each.
     pub(crate) fn of(
