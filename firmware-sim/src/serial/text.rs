@@ -79,14 +79,7 @@ mod tests {
     fn lines_are_as_the_documents_print_them() {
         assert_eq!(crc(b"123456789"), 0xBB3D);
         let wind = "WIXDR,A,316,D,0,A,326,D,1,A,330,D,2,S,0.1,M,0,S,0.1,M,1,S,0.1,M,2";
-        assert_eq!(
-            nmea(wind),
-            format!(
-                "${wind}*57
-"
-            ),
-            "Vaisala WXT520 user guide"
-        );
+        assert_eq!(nmea(wind), format!("${wind}*57\r\n"), "Vaisala WXT520 user guide");
         let at = Timestamp::parse_rfc3339("2026-03-12T05:00:07+07:00").unwrap();
         let record = record("1", at);
         assert!(record.starts_with("#1,20260312050007,") && record.ends_with("\r\n"), "{record}");

@@ -19,12 +19,19 @@ const STOP_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct Commits {
     line: String,
     intake: Intake,
+    most: usize,
     running: JoinSet<()>,
 }
 
 impl Commits {
     pub(crate) fn new(line: &str, intake: &Intake) -> Self {
-        Self { line: line.to_owned(), intake: intake.clone(), running: JoinSet::new() }
+        let (line, intake) = (line.to_owned(), intake.clone());
+        Self { line, intake, most: COMMITS_MAX, running: JoinSet::new() }
+    }
+
+    /// One after the other: what was heard first is in the journal first.
+    pub(crate) fn in_order(self) -> Self {
+        Self { most: 1, ..self }
     }
 
     /// Commits this; `durable` runs when it is on disk, and only then.
@@ -32,7 +39,7 @@ impl Commits {
         if batch.is_empty() {
             return;
         }
-        while COMMITS_MAX <= self.running.len() {
+        while self.most <= self.running.len() {
             self.running.join_next().await;
         }
         while self.running.try_join_next().is_some() {}

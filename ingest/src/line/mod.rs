@@ -12,10 +12,12 @@ mod watched; // a line begins anew after a bug
 mod keys; // a profile's text, key by key
 mod shelf; // the profiles there are
 mod said; // values as lines of text
+mod ports; // the serial ports of this machine
 mod crc16; // the check that most devices use
 
 pub use keys::ProfileError;
 pub use place::{BadPlace, Place};
+pub use ports::{FoundPort, ports};
 pub use serial::{Parity, Serial};
 pub use shelf::{OfText, Shelf, ShelfError};
 

@@ -34,7 +34,7 @@ pub(super) fn report<'a>(measure: &'a Measure, values: &[f64], at: Timestamp) ->
         let is_absent = value.absent.iter().any(|absent| absent.to_bits() == raw.to_bits());
         Some(Said {
             name: Cow::Borrowed(value.name.as_str()),
-            value: (!is_absent).then(|| raw * value.scale + value.offset),
+            value: (!is_absent).then_some(raw * value.scale + value.offset),
             unit: Some(Cow::Borrowed(value.unit.as_str())),
             status,
         })

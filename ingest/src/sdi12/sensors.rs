@@ -199,7 +199,7 @@ impl Turns {
         match (outcome, sensor.outcome) {
             ("answered", "") => tracing::info!(%station, line, %address, "answers"),
             ("answered", before) => {
-                tracing::info!(%station, line, %address, before, "answers again")
+                tracing::info!(%station, line, %address, before, "answers again");
             }
             _ => {
                 let error = fault.map(|fault| fault as &dyn std::error::Error);

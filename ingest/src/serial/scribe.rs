@@ -39,7 +39,7 @@ impl Scribe {
     pub(super) fn new(name: &str, intake: &Intake, counters: Counters) -> Self {
         Self {
             name: name.to_owned(),
-            commits: Commits::new(name, intake),
+            commits: Commits::new(name, intake).in_order(),
             intake: intake.clone(),
             counters,
             last: Timestamp::default(),

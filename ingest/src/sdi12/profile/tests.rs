@@ -1,6 +1,8 @@
-use domain::{Status, standard_parameters, unit};
+use domain::{Status, Timestamp, standard_parameters, unit};
 
 use super::*;
+use crate::sdi12::answer::{identity, started, values};
+use crate::sdi12::said::report;
 
 const GOOD: &str = r#"
 device = "A sonde"
@@ -73,4 +75,34 @@ fn shipped_profiles_name_parameters_and_units_that_there_are() {
             }
         }
     }
+}
+
+/// The example of docs/wire.md, its profile and its answers, as they stand there.
+#[test]
+fn the_example_of_the_wire_is_read_as_it_says() {
+    let wire = include_str!("../../../../docs/wire.md");
+    let (_, section) = wire.split_once("\n## SDI-12").unwrap();
+    let block = |kind: &str| {
+        let begun = section.split(&format!("```{kind}\n")).nth(1).unwrap();
+        begun.split("```").next().unwrap()
+    };
+    let profile = Profile::read("example", block("toml")).unwrap();
+    let answer_to = |command: &str| {
+        let line = block("text").lines().find(|line| line.starts_with(command)).unwrap();
+        let said = line[command.len()..].trim_start();
+        said.split("    ").next().unwrap().as_bytes().to_vec()
+    };
+    let address = Address::parse("0").unwrap();
+    let identity = identity(address, &answer_to("0I!")).unwrap();
+    assert!(identity.vendor.starts_with(&profile.vendor) && identity.model == profile.model);
+    let measure = &profile.measures[0];
+    let command = measure.command.text(address, profile.crc);
+    let begun = started(address, &answer_to(&command), false).unwrap();
+    assert_eq!(begun.count, measure.count);
+    let values = values(address, &answer_to("0D0!"), profile.crc).unwrap();
+    let report = report(measure, &values, Timestamp::from_millis(0));
+    let told: Vec<_> = report.values.iter().map(|one| (one.name.as_ref(), one.value)).collect();
+    let wanted =
+        [("water_level", Some(350.0)), ("water_temperature", Some(28.5)), ("EC", Some(15_200.0))];
+    assert_eq!(told, wanted);
 }

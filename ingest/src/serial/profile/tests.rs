@@ -150,6 +150,20 @@ fn shipped_profiles_name_parameters_and_units_that_there_are() {
     }
 }
 
+/// The example of docs/wire.md, its profile and its line, as they stand there.
+#[test]
+fn the_example_of_the_wire_is_read_as_it_says() {
+    let wire = include_str!("../../../../docs/wire.md");
+    let (_, section) = wire.split_once("### A profile of lines").unwrap();
+    let text = section.split("```toml").nth(1).and_then(|it| it.split("```").next()).unwrap();
+    let profile = Profile::read("example", text).unwrap();
+    let line = section.split("The line `#").nth(1).and_then(|it| it.split('`').next()).unwrap();
+    let Judged::Report(_, report) = profile.judge(line.as_bytes(), "1") else { panic!("{line}") };
+    let at = Timestamp::parse_rfc3339("2026-03-12T05:00:00+07:00").unwrap();
+    assert_eq!(report.taken, Stated::At(at));
+    assert_eq!(told(&report), ["salinity 8.85 g/L", "water_level 1120 mm", "EC 15200 µS/cm"]);
+}
+
 /// Lines as the makers' documents print them.
 #[test]
 fn lines_of_the_manuals_are_read() {
