@@ -110,6 +110,14 @@ fn whole(top: &Keys<'_>, profile: &Profile) -> Result<(), Bad> {
     if profile.begins.is_some_and(|begins| profile.ends.contains(&begins)) {
         return Err(top.bad("begins", "a line cannot begin with what ends it"));
     }
+    let times = profile.sentences.iter().filter_map(|sentence| sentence.time.as_ref());
+    let own = profile.begins.map(char::from).filter(|begins| {
+        profile.separator == *begins
+            || times.clone().any(|time| time.format.contains(*begins) && *begins != '%')
+    });
+    if own.is_some() {
+        return Err(top.bad("begins", "it stands between words or in times too: leave it out"));
+    }
     if profile.decimal_comma && profile.separator == ',' {
         return Err(top.bad("decimal", "a comma cannot be between words and in numbers"));
     }

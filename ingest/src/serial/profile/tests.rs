@@ -104,6 +104,7 @@ fn what_cannot_be_meant_is_named_with_its_place_and_what_would_do() {
         ("device", "devcie", "did you mean `device`?"),
         ("begins = \"#\"", "begins = \"##\"", "one character"),
         ("begins = \"#\"", "begins = \"\\n\"", "cannot begin with what ends it"),
+        ("begins = \"#\"", "begins = \",\"", "between words"),
         ("kind = \"xor\"", "kind = \"crc\"", "crc16-arc"),
         ("kind = \"xor\"", "form = \"sdi12\", kind = \"xor\"", "a CRC's"),
         ("skip =", "separator = \", \"\nskip =", "one character"),
