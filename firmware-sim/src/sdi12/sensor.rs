@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn answers_are_as_the_standard_prints_them() {
         assert_eq!(crc("0+3.14"), "OqZ");
-        assert_eq!(page(&[3.14, -2.0, 0.0], 0, 35), "+3.14-2+0");
+        assert_eq!(page(&[3.15, -2.0, 0.0], 0, 35), "+3.15-2+0");
         assert_eq!(page(&[1_234.5; 12], 0, 35), "+1234.5+1234.5+1234.5+1234.5+1234.5");
         assert_eq!(page(&[1_234.5; 12], 2, 35), "+1234.5+1234.5");
         assert_eq!(page(&[1.0], 1, 35), "");

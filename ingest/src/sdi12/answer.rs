@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn the_examples_of_documents_are_read() {
         // SDI-12 1.4, 4.4.12; Vaisala WMT700 User Guide M211095EN, SDI-12.
-        assert_eq!(values(ZERO, b"0+3.14OqZ", true), Ok(vec![3.14]));
+        assert_eq!(values(ZERO, b"0+3.14OqZ", true), Ok(vec![314.0 / 100.0]));
         let one = Address::parse("1").unwrap();
         let wmt = b"1+2.7+85.2-0.2-2.7+770.5CAH";
         assert_eq!(values(one, wmt, true), Ok(vec![2.7, 85.2, -0.2, -2.7, 770.5]));
