@@ -76,7 +76,8 @@ impl Engine {
                 continue;
             }
             for (position, bytes) in records {
-                let now = self.step(decoder.decode(&bytes)?, &mut verdicts);
+                let record = decoder.decode(&bytes)?;
+                let now = self.step(record, &mut decoder, &mut verdicts);
                 if !verdicts.is_empty() {
                     runtime.block_on(self.tell(position, &verdicts, now))?;
                     verdicts.clear();
@@ -91,14 +92,21 @@ impl Engine {
         self.save()
     }
 
-    fn step(&self, record: Record, verdicts: &mut Vec<Verdict>) -> Timestamp {
+    fn step(
+        &self,
+        record: Record,
+        decoder: &mut Decoder,
+        verdicts: &mut Vec<Verdict>,
+    ) -> Timestamp {
         let mut analyzer = self.analyzer.lock().unwrap_or_else(PoisonError::into_inner);
         match record {
             Record::Admitted(mut admitted) => {
                 self.quality.read().unwrap_or_else(PoisonError::into_inner).judge(&mut admitted);
                 analyzer.step(&admitted, verdicts);
                 self.number(&admitted);
-                admitted.received_at
+                let now = admitted.received_at;
+                decoder.reuse(admitted);
+                now
             }
             Record::Clock(now) => {
                 analyzer.tick(now, verdicts);
