@@ -18,10 +18,18 @@ use crate::formats::{Format, chirpstack, chirpstack_device, json};
 use crate::modbus;
 use crate::record::Record;
 use crate::said::{SAID_BYTES_MAX, Said, What};
+use crate::sdi12;
+use crate::serial::Spoken;
 use crate::stations::Stations;
 
 /// How the topics of refused Modbus readings begin.
 const MODBUS: &str = "modbus/";
+
+/// And of lines that loggers wrote.
+const SERIAL: &str = "serial/";
+
+/// And of measurements of SDI-12 sensors.
+const SDI12: &str = "sdi12/";
 
 /// Who is speaking.
 #[derive(Debug, Clone)]
@@ -211,6 +219,8 @@ struct Inner {
     stations: Stations,
     /// What Sparkplug nodes said at our own door.
     nodes: Nodes,
+    /// How serial lines speak.
+    spoken: Spoken,
     limits: Limits,
     clock: Arc<dyn Clock>,
     counts: Arc<Counts>,
@@ -230,6 +240,7 @@ impl Intake {
         let counts = Arc::new(Counts::new());
         let said = OnceLock::new();
         let (stations, nodes) = (Stations::default(), Nodes::default());
+        let spoken = Spoken::default();
         let inner = Inner {
             journal,
             dead_letters,
@@ -237,6 +248,7 @@ impl Intake {
             parameters,
             stations,
             nodes,
+            spoken,
             limits,
             clock,
             counts,
@@ -277,6 +289,10 @@ impl Intake {
 
     pub(crate) fn nodes(&self) -> &Nodes {
         &self.inner.nodes
+    }
+
+    pub(crate) fn spoken(&self) -> &Spoken {
+        &self.inner.spoken
     }
 
     pub(crate) fn now(&self) -> domain::Timestamp {
@@ -403,6 +419,10 @@ impl Intake {
         let shape = shape.unwrap_or_else(|| Format::of_topic(&letter.topic).into());
         let decoded = match shape.format {
             _ if letter.topic.starts_with(MODBUS) => modbus::decode(&letter.payload),
+            _ if letter.topic.starts_with(SDI12) => sdi12::decode(&letter.payload),
+            _ if letter.topic.starts_with(SERIAL) => {
+                self.inner.spoken.decode(&letter.topic, &letter.payload)
+            }
             Format::ChirpStack => {
                 let device = chirpstack_device(&letter.topic).unwrap_or_default();
                 chirpstack::decode(&letter.payload, device)
