@@ -11,7 +11,7 @@ use ingest::drop::Drop;
 use ingest::modbus::Master;
 use ingest::mqtt::{Door, DoorError, Publisher};
 use ingest::upstream::{Upstream, UpstreamError};
-use ingest::{ADMIT, BadRecord, Intake, ParameterTable, Seqs};
+use ingest::{ADMIT, BadRecord, Clocks, Intake, ParameterTable, SavedClocks, Seqs};
 use journal::{JournalError, State};
 use metrics_exporter_prometheus::PrometheusHandle;
 use portal::{Portal, Readiness};
@@ -158,7 +158,7 @@ impl Parts {
         let parameters = store.registry.parameters().await?;
         let roster = roster(&store).await?;
         let sorted = Rules::sort(&roster);
-        let (analyzer, seqs, next) = folded(&store, &roster, sorted.usable.clone())?;
+        let (analyzer, saved) = folded(&store, &roster, sorted.usable.clone())?;
         let rules = SharedRules::default();
         rules.set(sorted);
         let alerting = Alerting::open(store.ledger.clone(), setting.clock.clone())?;
@@ -173,12 +173,13 @@ impl Parts {
         )
         .hearing(store.said.clone());
         intake.stations().set(store.registry.stations().await?);
+        intake.clocks().restore(saved.clocks);
         Ok(Self {
             clock: setting.clock.clone(),
             quality: Arc::new(RwLock::new(Arc::new(Quality::new(&parameters)))),
             analyzer: Arc::new(Mutex::new(analyzer)),
-            seqs: Arc::new(Mutex::new(seqs)),
-            next,
+            seqs: Arc::new(Mutex::new(saved.seqs)),
+            next: saved.next,
             rules,
             alerting,
             channels: channels(&setting.config)?,
@@ -251,6 +252,7 @@ impl Parts {
             quality: self.quality.clone(),
             analyzer: self.analyzer.clone(),
             seqs: self.seqs.clone(),
+            clocks: self.intake.clocks().clone(),
             alerting: self.alerting.clone(),
             outlet: outlet.clone(),
             next: self.next,
@@ -294,7 +296,8 @@ impl Parts {
         })?;
         running.firmware(firmware)?;
         let room = (&self.analyzer, &self.rules);
-        let mut pages = portal(setting, &self.store, &self.alerting, room, &self.seqs, live);
+        let heard = (&self.seqs, self.intake.clocks());
+        let mut pages = portal(setting, &self.store, &self.alerting, room, heard, live);
         pages.beside.extend(front::addresses(door.attacher(), &self.store.registry));
         pages.beside.extend(push::addresses(&self.intake, &self.store.registry));
         running.portal(listener, pages);
@@ -325,7 +328,7 @@ fn portal(
     store: &Store,
     alerting: &Alerting,
     (analyzer, rules): (&SharedAnalyzer, &SharedRules),
-    seqs: &SharedSeqs,
+    (seqs, clocks): (&SharedSeqs, &Clocks),
     live: broadcast::Sender<portal::LiveReading>,
 ) -> Portal {
     let (analyzer, rules) = (analyzer.clone(), rules.clone());
@@ -350,7 +353,7 @@ fn portal(
         live,
         demo: setting.demo,
         public_url: setting.config.public_url.clone(),
-        field: Some(crate::field::shown(store, seqs, &setting.config.firmware.terms)),
+        field: Some(crate::field::shown(store, seqs, clocks, &setting.config.firmware.terms)),
         beside: Vec::new(),
     }
 }
@@ -385,19 +388,30 @@ pub(crate) async fn roster(store: &Store) -> Result<Roster, Fatal> {
     })
 }
 
-/// The analyzer and the gaps as they were saved, and the first record that they have not seen.
-fn folded(store: &Store, book: &Roster, rules: Vec<Rule>) -> Result<(Analyzer, Seqs, u64), Fatal> {
+/// What was saved beside the analyzer, and the first record that they have not seen.
+struct Folded {
+    seqs: Seqs,
+    clocks: SavedClocks,
+    next: u64,
+}
+
+/// The analyzer as it was saved, and what was saved with it.
+fn folded(store: &Store, book: &Roster, rules: Vec<Rule>) -> Result<(Analyzer, Folded), Fatal> {
     let intervals = book.stations.iter().map(|s| (s.code.clone(), s.interval));
     let mut analyzer = Analyzer::new(rules, intervals)?;
     let oldest = store.journal.oldest();
+    let anew = || Folded { seqs: Seqs::default(), clocks: SavedClocks::default(), next: oldest };
     let Some(saved) = snapshot::load(&store.dir) else {
-        return Ok((analyzer, Seqs::default(), oldest));
+        return Ok((analyzer, anew()));
     };
     match analyzer.restore(saved.analyzer) {
-        Ok(_) => Ok((analyzer, Seqs::restore(saved.seqs), saved.next.max(oldest))),
+        Ok(_) => {
+            let (seqs, next) = (Seqs::restore(saved.seqs), saved.next.max(oldest));
+            Ok((analyzer, Folded { seqs, clocks: saved.clocks, next }))
+        }
         Err(error) => {
             tracing::warn!(%error, "engine state is of another version; folding the journal anew");
-            Ok((analyzer, Seqs::default(), oldest))
+            Ok((analyzer, anew()))
         }
     }
 }

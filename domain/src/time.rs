@@ -53,6 +53,26 @@ fn civil(text: &str) -> Option<jiff::civil::DateTime> {
     jiff::civil::DateTime::new(date.0, date.1, date.2, clock.0, clock.1, second, nanoseconds).ok()
 }
 
+/// Reads `+07:00` or `Z`: the seconds that a clock is ahead of UTC. `None` for all else.
+#[must_use]
+pub fn parse_utc_offset(text: &str) -> Option<i32> {
+    if text == "Z" {
+        return Some(0);
+    }
+    let (sign, rest) = match text.split_at_checked(1)? {
+        ("+", rest) => (1, rest),
+        ("-", rest) => (-1, rest),
+        _ => return None,
+    };
+    let (hours, minutes) = rest.split_once(':')?;
+    let number = |text: &str, most: i32| {
+        let two = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<i32>().ok().filter(|&n| two && n <= most)
+    };
+    let (hours, minutes) = (number(hours, 14)?, number(minutes, 59)?);
+    Some(sign * (hours * 3_600 + minutes * 60)).filter(|it| it.abs() <= 14 * 3_600)
+}
+
 /// Tells the time. The rim is given one; everything inside takes `now`.
 pub trait Clock: Send + Sync + 'static {
     /// The present instant.

@@ -6,6 +6,8 @@ mod record; // an admitted report as the journal carries it
 mod deadletter; // what we do not believe, kept
 mod said; // what a station says beside its readings
 mod answers; // what that means
+mod again; // a dead letter, read again
+mod clocks; // how far the stations' clocks are from ours
 mod intake; // many packets, one commit, one proof
 mod seqs; // which reports are missing
 mod stations; // whom there is, and what others call them
@@ -19,7 +21,9 @@ pub mod modbus; // stations that we ask
 pub mod fuzzing; // all that reads bytes of others, for bytes that nobody would send
 
 pub use admit::{ADMIT, Admission, Limits, ParameterTable, admit};
+pub use again::auto_shifts;
 pub use answers::{Receipt, Reported, says_offline};
+pub use clocks::{CLOCK_OFF_MAX_MS, ClockOffset, Clocks, SavedClocks};
 pub use deadletter::DeadLetter;
 pub use formats::line_protocol::Precision;
 pub use formats::shape::{Shape, Way};

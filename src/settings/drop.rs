@@ -93,21 +93,8 @@ fn config(typed: &Table, usual: &Table) -> Result<Config, (&'static str, String)
 
 /// `+07:00` and `Z`, as seconds.
 fn offset(text: &str) -> Result<i32, (&'static str, String)> {
-    let bad = || ("offset", "write the loggers' offset from UTC, as +07:00 or Z".to_owned());
-    if text == "Z" {
-        return Ok(0);
-    }
-    let (sign, rest) = match text.split_at_checked(1) {
-        Some(("+", rest)) => (1, rest),
-        Some(("-", rest)) => (-1, rest),
-        _ => return Err(bad()),
-    };
-    let (hours, minutes) = rest.split_once(':').ok_or_else(bad)?;
-    let number = |text: &str, most: i32| {
-        let two = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse::<i32>().ok().filter(|&n| two && n <= most).ok_or_else(bad)
-    };
-    Ok(sign * (number(hours, 14)? * 3_600 + number(minutes, 59)? * 60))
+    let wanted = || ("offset", "write the loggers' offset from UTC, as +07:00 or Z".to_owned());
+    domain::parse_utc_offset(text).ok_or_else(wanted)
 }
 
 #[cfg(test)]

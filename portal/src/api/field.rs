@@ -10,7 +10,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use domain::{Reason, StationCode};
-use registry::{Command, Held, RegistryError, Replay, StationConfig, Wish};
+use registry::{Command, Held, RegistryError, Replay, ReplayWish, StationConfig, Wish};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -229,7 +229,9 @@ pub(crate) async fn replay(
     let field = field(&site)?;
     let letter = letter(field, &id).await?;
     let registry = field.registry.by(&signed.user.name);
-    let asked = registry.ask_replays(&[(letter.id, letter.received_at)]).await.map_err(refused)?;
+    let (id, received_at) = (letter.id, letter.received_at);
+    let wish = ReplayWish { letter: id, received_at, shift_ms: None };
+    let asked = registry.ask_replays(&[wish]).await.map_err(refused)?;
     let status = if asked.asked.is_empty() { StatusCode::OK } else { StatusCode::ACCEPTED };
     let replays = registry.replays(letter.id, letter.id).await.map_err(trouble)?;
     Ok((status, private(Json(LetterSaid::new(letter, &replays)))).into_response())
