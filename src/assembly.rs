@@ -24,6 +24,7 @@ use crate::book::Book;
 use crate::clock::SystemClock;
 use crate::engine::{Engine, SharedAnalyzer};
 use crate::errands::{Errands, SharedSeqs};
+use crate::export::{Circular10, Export, ExportError, Source};
 use crate::firmware::{FirmwareDesk, Images};
 use crate::follow::{Follower, Keeper, Sealer, SharedQuality, Tally};
 use crate::front;
@@ -66,6 +67,9 @@ pub enum Fatal {
     /// A broker that we take from cannot be used.
     #[error("upstream does not serve")]
     Upstream(#[from] UpstreamError),
+    /// Files for a department cannot be made.
+    #[error("export does not serve")]
+    Export(#[from] ExportError),
     /// The pages' address cannot be listened on.
     #[error("HTTP cannot be served on {address}")]
     Listen {
@@ -216,6 +220,19 @@ impl Parts {
         Ok(setting.config.upstreams.iter().map(upstream).collect::<Result<_, _>>()?)
     }
 
+    fn exports(&self, setting: &Setting, tally: &Arc<Tally>) -> Result<Vec<Export>, Fatal> {
+        let source = Source {
+            journal: self.store.journal.clone(),
+            history: self.store.history.clone(),
+            tally: tally.clone(),
+            registry: self.store.registry.clone(),
+            clock: self.clock.clone(),
+            dir: self.store.dir.join("export"),
+        };
+        let export = |config: &Circular10| Export::open(config.clone(), source.clone());
+        Ok(setting.config.exports.iter().map(export).collect::<Result<_, _>>()?)
+    }
+
     fn modbus(&self, setting: &Setting) -> Option<Master> {
         let lines = setting.config.modbus.clone();
         (!lines.is_empty()).then(|| Master::new(lines, &self.intake, Some(&self.store.registry)))
@@ -241,9 +258,11 @@ impl Parts {
         let (live, _) = broadcast::channel(LIVE_MAX);
         let tally = Arc::new(Tally::default());
         let upstreams = self.upstreams(setting)?;
-        let drop = |config: &ingest::drop::Config| Drop::new(config.clone(), &self.intake);
+        let state = self.store.dir.join("drop");
+        let drop = |config: &ingest::drop::Config| Drop::new(config.clone(), &self.intake, &state);
         let drops = setting.config.drops.iter().map(drop).collect();
         let modbus = self.modbus(setting);
+        let exports = self.exports(setting, &tally)?;
         let mut running = Running::new(self.store.clone());
         let config = &setting.config;
         running.engine(Engine {
@@ -315,6 +334,7 @@ impl Parts {
             reviewer: door.reviewer(),
             next_end: None,
         });
+        running.exports(exports);
         running.drops(drops);
         running.upstreams(upstreams);
         running.modbus(modbus);

@@ -21,6 +21,8 @@ pub struct Config {
     pub drops: Vec<ingest::drop::Config>,
     /// Lines that we ask on.
     pub modbus: Vec<ingest::modbus::Config>,
+    /// Departments that get files.
+    pub exports: Vec<crate::export::Circular10>,
     /// Where pages and the API are served.
     pub http_listen: SocketAddr,
     /// The address that people reach the pages by.
@@ -86,6 +88,7 @@ impl Config {
             upstreams: super::upstream::read(layers)?,
             drops: super::drop::read(layers)?,
             modbus: super::modbus::read(layers)?,
+            exports: super::export::read(layers)?,
             http_listen: at("http.listen").address()?,
             public_url: at("http.public_url").optional(),
             segment_bytes_max: at("journal.segment").size(1 << 16, 1 << 32)?,

@@ -22,6 +22,7 @@ dir = ""
 format = ""
 station = ""
 offset = ""
+grows = false
 settle = "5s"
 every = "2s"
 file_bytes_max = "64MiB"
@@ -75,18 +76,24 @@ fn config(typed: &Table, usual: &Table) -> Result<Config, (&'static str, String)
         let format = Format::parse(text).filter(|it| *it != Format::Sparkplug);
         format.ok_or_else(|| ("format", format!("there are {names}")))
     });
+    let grows = typed.get("grows").and_then(Value::as_bool).unwrap_or_default();
+    let format = format.transpose()?;
+    if grows && format.is_some_and(|format| !format.has_lines()) {
+        return Err(("format", "what grows has lines: circular-10, table, json-lines".to_owned()));
+    }
     let station = filled("station")?
         .map(|text| StationCode::new(text).map_err(|error| ("station", error.to_string())));
     Ok(Config {
         name: name.to_owned(),
         dir: PathBuf::from(filled("dir")?.ok_or_else(|| ("dir", "name a folder".to_owned()))?),
-        format: format.transpose()?,
+        format,
         station: station.transpose()?,
         offset_s: filled("offset")?.map(offset).transpose()?,
         settle: time("settle")?,
         every: time("every")?.max(Duration::from_millis(100)),
         file_bytes_max: size(text("file_bytes_max")?, 1 << 10, 1 << 30)
             .map_err(|wanted| ("file_bytes_max", wanted))?,
+        grows,
         done_kept: filled("done_kept")?.map(|_| time("done_kept")).transpose()?,
     })
 }
@@ -142,6 +149,7 @@ mod tests {
             ("dir = \"\"", "name a folder"),
             ("format = \"xml\"", "circular-10"),
             ("format = \"sparkplug\"", "circular-10"),
+            ("grows = true\nformat = \"json\"", "what grows has lines"),
             ("station = \"Xuân Hòa\"", "a-z"),
             ("offset = \"7\"", "+07:00"),
             ("offset = \"+7:00\"", "+07:00"),

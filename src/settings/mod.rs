@@ -7,6 +7,7 @@ mod mqtt; // of the front door
 mod drop; // folders that are watched
 mod upstream; // brokers that we take from
 mod modbus; // lines that we ask on
+mod export; // departments that get files
 mod firmware; // whose word counts, and how it goes out
 
 pub(crate) use config::duration;
