@@ -28,8 +28,8 @@ pub use deadletter::DeadLetter;
 pub use formats::line_protocol::Precision;
 pub use formats::shape::{Shape, Way};
 pub use formats::{
-    Format, REPORTS_MAX, VALUES_MAX, chirpstack, circular10, json, senml, sparkplug, table,
-    thingsboard,
+    Format, REPORTS_MAX, VALUES_MAX, chirpstack, chirpstack_device, circular10, json, senml,
+    sparkplug, table, thingsboard,
 };
 pub use intake::{Accounts, Answer, Batch, Body, Came, Intake, Pass, Proof};
 pub use record::{BadRecord, Decoder, Record};

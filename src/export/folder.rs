@@ -13,11 +13,19 @@ pub(super) fn put(dir: &Path, pages: &[Page]) -> Came {
         return Came::away(0, format!("`{}` is no folder", dir.display()));
     }
     for (done, page) in pages.iter().enumerate() {
-        if let Err(error) = put_one(dir, page) {
-            return Came::refused(done, error);
+        match put_one(dir, page) {
+            Ok(()) => {}
+            Err(error) if is_of_the_name(&error) => return Came::refused(done, error),
+            Err(error) => return Came::away(done, error),
         }
     }
     Came::all(pages.len())
+}
+
+/// Does something stand in this file's way, and in no other's?
+fn is_of_the_name(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory};
+    matches!(error.kind(), AlreadyExists | IsADirectory | NotADirectory)
 }
 
 fn put_one(dir: &Path, page: &Page) -> io::Result<()> {

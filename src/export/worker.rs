@@ -161,12 +161,13 @@ impl Export {
     async fn send(&mut self) -> Result<Duration, ExportError> {
         let (now, looked) = (self.source.clock.now(), Instant::now());
         self.aside.retain(|slot, _| self.slots.holds(slot));
-        let waits = |slot: &Slot| self.aside.get(slot).is_some_and(|(_, until)| looked < *until);
+        let full = SET_ASIDE_MAX <= self.aside.len();
+        let waits = |slot: &Slot| match self.aside.get(slot) {
+            Some((_, until)) => looked < *until,
+            None => full,
+        };
         let due = self.slots.due(now, self.config.settle, BATCH, waits);
-        if due.is_empty()
-            || SET_ASIDE_MAX <= self.aside.len()
-                && due.iter().any(|it| !self.aside.contains_key(it))
-        {
+        if due.is_empty() {
             self.remember(Vec::new()).await?;
             return Ok(LOOK_EVERY);
         }
@@ -206,17 +207,20 @@ impl Export {
                 "exported"
             );
         }
+        if 0 < count {
+            self.failures = 0;
+        }
         Ok(match came.trouble {
-            None => {
-                self.failures = 0;
-                // There may be more.
-                Duration::ZERO
-            }
+            // There may be more.
+            None => Duration::ZERO,
             Some(trouble @ Trouble::Away(_)) => self.failed("away", &trouble),
             Some(trouble @ Trouble::Refused(_)) => {
                 self.refused(slots.get(came.done), &trouble);
-                self.failures = 0;
-                Duration::ZERO
+                // Whoever refuses one after the other is not asked for all of them at once.
+                match count {
+                    0 => self.failed("refused", &trouble),
+                    _ => Duration::ZERO,
+                }
             }
         })
     }
@@ -283,7 +287,6 @@ impl Export {
 
     /// One file was refused; it is set aside for a while, and the others go on.
     fn refused(&mut self, slot: Option<&Slot>, trouble: &Trouble) {
-        counted(&self.config.name, "refused");
         let Some(slot) = slot else { return };
         let times = self.aside.get(slot).map_or(1, |(times, _)| times.saturating_add(1));
         let wait = back_off(times, self.config.retry_max);
