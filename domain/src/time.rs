@@ -209,6 +209,25 @@ mod tests {
     }
 
     #[test]
+    fn an_offset_from_utc_is_read_and_nothing_else() {
+        for (text, seconds) in [
+            ("+07:00", Some(25_200)),
+            ("-03:30", Some(-12_600)),
+            ("Z", Some(0)),
+            ("+14:00", Some(50_400)),
+            ("+14:30", None),
+            ("+7:00", None),
+            ("7", None),
+            ("+07", None),
+            ("+07:60", None),
+            ("ặ07:00", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_utc_offset(text), seconds, "{text}");
+        }
+    }
+
+    #[test]
     fn any_offset_is_the_same_instant() {
         let local = Timestamp::parse_rfc3339("2026-03-12T05:00:00+07:00").unwrap();
         let utc = Timestamp::parse_rfc3339("2026-03-11T22:00:00Z").unwrap();

@@ -79,7 +79,8 @@ fn quoted(word: &str) -> String {
 
 async fn run(to: &Sftp, script: &str, patience: Duration) -> std::io::Result<Output> {
     let mut command = Command::new("sftp");
-    command.args(["-q", "-b", "-", "-P", &to.port.to_string()]);
+    // Not `-q`: it would swallow why a server is not trusted.
+    command.args(["-b", "-", "-P", &to.port.to_string()]);
     let seconds = patience.as_secs().max(1);
     for option in [
         "StrictHostKeyChecking=yes".to_owned(),
