@@ -50,7 +50,7 @@ peers: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv $(STAMPS)/npm-peers web
 	$(SAY) 'Building what the peers talk to (with the features of the tests, so that nothing is built twice)'
 	cargo build --workspace --locked --bins --tests
 	$(SAY) 'Real peers: paho, mosquitto, aiosmtpd, an SMSC from npm, Chromium; power cuts; full disk; real records'
-	$(VENV)/bin/python -m pytest tests/peers --numprocesses 3 --dist loadfile --color=yes
+	$(VENV)/bin/python -m pytest tests/peers --numprocesses 3 --dist loadfile --no-loadscope-reorder --color=yes
 
 bench: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv
 	$(SAY) 'Building with optimisation'

@@ -1,14 +1,18 @@
-"""The front door in all its shapes, beside Mosquitto in memory and Mosquitto saving each second, in one run.
+"""The front door in all its shapes, beside Mosquitto in memory and Mosquitto saving each second, and beside NATS and rumqttd
+where they are installed, in one run.
 
 For each shape: messages per server-CPU-second, wall rate, PUBACK quantiles, and of ours how many syncs it took and how
 many reports shared one. Then the time to PUBACK at half of the greatest rate beside the disk's own fdatasync, the cost
-of 10,000 idle connections, of 2,000 TLS handshakes, and of 500 half-open handshakes with 500 clients that never read.
+of 10,000 idle connections, of 2,000 TLS handshakes, of 500 half-open handshakes with 500 clients that never read, and
+of a thousand boards that hear each reading, and a thousand that never read.
 """
 
 import json
 import os
 import pathlib
 import resource
+import selectors
+import shutil
 import socket
 import ssl
 import subprocess
@@ -16,12 +20,12 @@ import tempfile
 import threading
 import time
 
-from common import QUICK, ROOT, conftest, cpu_seconds, load, quantile, resident_mib, say, start_load
+from common import QUICK, ROOT, conftest, cpu_seconds, cpu_when_idle, load, quantile, resident_mib, say, start_load
 
 SHAPES = ((10, 20, 50), (10, 1, 20)) if QUICK else ((50, 20, 4000), (50, 1, 1000), (500, 1, 100), (5000, 1, 10), (500, 20, 400))
 STATIONS = max(connections for connections, _, _ in SHAPES)
 ROUNDS = 1 if QUICK else 3
-IDLE, HANDSHAKES, HOSTILE = (100, 20, 20) if QUICK else (10_000, 2_000, 500)
+IDLE, HANDSHAKES, HOSTILE, BOARDS = (100, 20, 20, 20) if QUICK else (10_000, 2_000, 500, 1_000)
 
 
 def mosquitto(folder, persistence):
@@ -34,6 +38,57 @@ def mosquitto(folder, persistence):
     knock = ["mosquitto_pub", "-p", str(port), "-t", "x", "-m", "y"]
     conftest.wait_for("mosquitto", lambda: not subprocess.run(knock, capture_output=True).returncode)
     return server.pid, port, server
+
+
+def nats(folder):
+    """NATS with MQTT on its JetStream file store, which it syncs every two minutes."""
+    folder.mkdir()
+    port, config = conftest.free_port(), folder / "nats.conf"
+    config.write_text(f'listen: "127.0.0.1:{conftest.free_port()}"\nserver_name: bench\njetstream {{ store_dir: "{folder}" }}\n'
+                      f'mqtt {{ listen: "127.0.0.1:{port}" }}\n')
+    return started(["nats-server", "-c", config], port)
+
+
+def rumqttd(folder):
+    """rumqttd, which keeps everything in memory."""
+    folder.mkdir()
+    port, config = conftest.free_port(), folder / "rumqttd.toml"
+    config.write_text(f"""id = 0
+[router]
+id = 0
+max_connections = 10010
+max_outgoing_packet_count = 200
+max_segment_size = 104857600
+max_segment_count = 10
+[v4.1]
+name = "v4-1"
+listen = "127.0.0.1:{port}"
+next_connection_delay_ms = 1
+[v4.1.connections]
+connection_timeout_ms = 60000
+max_payload_size = 20480
+max_inflight_count = 1000
+dynamic_filters = true
+""")
+    return started(["rumqttd", "-c", config], port)
+
+
+def started(command, port):
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    conftest.wait_for(command[0], lambda: not socket.socket().connect_ex(("127.0.0.1", port)))
+    return server.pid, port, server
+
+
+def all_peers(folder):
+    """Mosquitto, and those of the others that are on this machine (`go install github.com/nats-io/nats-server/v2@latest`,
+    `cargo install rumqttd`)."""
+    peers = {"mosquitto in memory": mosquitto(folder / "memory", False), "mosquitto saving each second": mosquitto(folder / "saving", True)}
+    for name, program, start in (("NATS file store", "nats-server", nats), ("rumqttd in memory", "rumqttd", rumqttd)):
+        if shutil.which(program):
+            peers[name] = start(folder / program)
+        else:
+            say({"bench": "door", "server": name, "skipped": f"no {program} on this machine"})
+    return peers
 
 
 def certificate(folder):
@@ -51,10 +106,9 @@ def commits(engine):
 
 
 def measure(pid, port, keys, connections, window, reports):
-    before = cpu_seconds(pid)
+    before = cpu_when_idle(pid)
     said = load(port, keys, connections, window, reports)
-    time.sleep(1.5)  # What was acknowledged is also stored and judged: that work counts.
-    used = max(cpu_seconds(pid) - before, 0.01)
+    used = max(cpu_when_idle(pid) - before, 0.01)
     return {"per_cpu_s": round(said["messages"] / used), "per_wall_s": round(said["messages_per_second"]),
             "p50_ms": said["p50_us"] / 1000, "p99_ms": said["p99_us"] / 1000, "refused": said["refused"]}
 
@@ -166,6 +220,65 @@ def hostile(engine, keys):
         one.close()
 
 
+class Boards:
+    """Listeners of one station's `latest/…` that read all they get; counts messages by the word that each of their topics has once."""
+
+    def __init__(self, port, count):
+        self.heard, self.selector, self.stop = 0, selectors.DefaultSelector(), threading.Event()
+        self.all = [listener(port, b"board-%d" % n, b"latest/load-0/#") for n in range(count)]
+        for one in self.all:
+            one.setblocking(False)
+            self.selector.register(one, selectors.EVENT_READ)
+        self.thread = threading.Thread(target=self.read)
+        self.thread.start()
+
+    def read(self):
+        while not self.stop.is_set():
+            for key, _ in self.selector.select(0.1):
+                self.heard += key.fileobj.recv(1 << 16).count(b"latest/")
+
+    def close(self):
+        self.stop.set()
+        self.thread.join()
+        for one in self.all:
+            one.close()
+
+
+def listener(port, client_id, topic):
+    """A client that has subscribed with QoS 0 and read nothing since but SUBACK."""
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 10)
+    one.connect(("127.0.0.1", port))
+    one.sendall(connect_packet(client_id))
+    assert one.recv(4) == b"\x20\x02\x00\x00"
+    one.sendall(bytes([0x82, 5 + len(topic), 0, 1, 0, len(topic)]) + topic + b"\x00")
+    assert one.recv(1)  # The rest of SUBACK, and what is retained, is for who reads.
+    return one
+
+
+def fan_out(engine, keys):
+    """What thousands of listeners cost, and what they do to a station's time to PUBACK: alone, with those who read, and
+    with as many who never do."""
+    rate, reports = (20, 20) if QUICK else (20, 600)
+    pid, port = engine.process.pid, engine.mqtt
+    speak = lambda: json.loads(start_load(port, keys, 1, 1, reports, rate=rate).communicate(timeout=600)[0].splitlines()[-1])
+    alone = speak()
+    boards = Boards(port, BOARDS)
+    time.sleep(2)
+    before, heard = cpu_when_idle(pid), boards.heard
+    read = speak()
+    used, heard = max(cpu_when_idle(pid) - before, 0.01), boards.heard - heard
+    deaf = [listener(port, b"deaf-board-%d" % n, b"latest/load-0/#") for n in range(BOARDS)]
+    beside, heard_then = speak(), boards.heard
+    say({"bench": "fan-out", "boards": BOARDS, "handed_out": heard, "per_cpu_s": round(heard / used),
+         **{f"{who}_p{q}_ms": said[f"p{q}_us"] / 1000 for who, said in (("alone", alone), ("reading", read), ("as_many_deaf", beside)) for q in (50, 99)}})
+    assert heard >= BOARDS * reports, "the boards hear each report"
+    assert heard_then > heard, "and go on hearing beside those who never read"
+    boards.close()
+    for one in deaf:
+        one.close()
+
+
 def main():
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # For us and for the servers that we start.
@@ -182,12 +295,13 @@ def main():
         rotate = lambda code: json.loads(engine.cli("station", "rotate-key", code, "-o", "json"))["key"]
         keys.write_text(json.dumps([{"code": f"load-{n}", "key": rotate(f"load-{n}")} for n in range(STATIONS)]))
         engine.start()
-        peers = {"mosquitto in memory": mosquitto(folder / "memory", False), "mosquitto saving each second": mosquitto(folder / "saving", True)}
+        peers = all_peers(folder)
         try:
             rates = shapes(engine, keys, peers)
             half_rate(engine, keys, folder, rates[SHAPES[0][:2]])
             handshakes(engine, keys)
             hostile(engine, keys)
+            fan_out(engine, keys)
             idle(engine)
         finally:
             engine.kill()

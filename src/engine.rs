@@ -78,7 +78,8 @@ impl Engine {
                 continue;
             }
             for (position, bytes) in records {
-                let now = self.step(decoder.decode(&bytes)?, &mut verdicts);
+                let record = decoder.decode(&bytes)?;
+                let now = self.step(record, &mut decoder, &mut verdicts);
                 if !verdicts.is_empty() {
                     runtime.block_on(self.tell(position, &verdicts, now))?;
                     verdicts.clear();
@@ -93,7 +94,12 @@ impl Engine {
         self.save()
     }
 
-    fn step(&self, record: Record, verdicts: &mut Vec<Verdict>) -> Timestamp {
+    fn step(
+        &self,
+        record: Record,
+        decoder: &mut Decoder,
+        verdicts: &mut Vec<Verdict>,
+    ) -> Timestamp {
         let mut analyzer = self.analyzer.lock().unwrap_or_else(PoisonError::into_inner);
         match record {
             Record::Admitted(mut admitted) => {
@@ -105,7 +111,9 @@ impl Engine {
                     let (taken_at, received_at) = (admitted.taken_at, admitted.received_at);
                     self.clocks.note(&admitted.station, taken_at, received_at);
                 }
-                admitted.received_at
+                let now = admitted.received_at;
+                decoder.reuse(admitted);
+                now
             }
             Record::Clock(now) => {
                 analyzer.tick(now, verdicts);

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use analytics::quality::Quality;
 use domain::{Admitted, Clock, Measured, ParameterCode, Reading, StationCode};
@@ -25,7 +25,11 @@ pub const READ_BYTES: usize = 128 << 10;
 
 /// How long history lets readings gather before it looks again: a twentieth of the second within which a reading can
 /// be queried, and long enough that a busy journal is read in hundreds of records, not in ones.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(50);
+
+/// How often those who watch live are shown something while history is behind the journal: more often than an eye sees,
+/// and seldom enough that a storm of reports does not become a storm of messages.
+const SHOW: Duration = Duration::from_millis(100);
 
 /// The longest a follower sleeps without news: how soon age, not size, can seal the hot tail.
 const IDLE: Duration = Duration::from_millis(500);
@@ -83,6 +87,8 @@ impl Follower {
         let live_from = self.journal.durable_end();
         let mut end = self.journal.watch();
         let mut decoder = Decoder::default();
+        let mut newest = FxHashMap::default();
+        let mut shown = Instant::now();
         self.tally.next.store(next, Ordering::Release);
         while !stop.is_cancelled() {
             end.borrow_and_update();
@@ -92,9 +98,10 @@ impl Follower {
                 continue;
             }
             let quality = self.quality.read().unwrap_or_else(PoisonError::into_inner).clone();
-            let mut newest = FxHashMap::default();
             let mut sums = Sums::default();
+            let mut read = 0;
             for (position, bytes) in records {
+                read += bytes.len();
                 if let Record::Admitted(mut admitted) = decoder.decode(&bytes)? {
                     if !self.sealer.make_room(runtime, stop)? {
                         break;
@@ -102,14 +109,24 @@ impl Follower {
                     quality.judge(&mut admitted);
                     sums.add(self.history.apply(position, &admitted));
                     if live_from <= position && !admitted.replay {
-                        self.keep_newest(admitted, &mut newest);
+                        admitted = self.keep_newest(admitted, &mut newest);
                     }
+                    decoder.reuse(admitted);
                 }
                 next = position + 1;
             }
             self.count(&sums, next);
-            newest.values().flat_map(Admitted::readings).for_each(|reading| self.show(reading));
-            std::thread::sleep(GATHER);
+            // Half of what fits, because a segment of the journal may end in between.
+            let behind = READ_BYTES / 2 < read;
+            if !behind || SHOW <= shown.elapsed() {
+                for (_, admitted) in newest.drain() {
+                    admitted.readings().for_each(|reading| self.show(reading));
+                }
+                shown = Instant::now();
+            }
+            if !behind {
+                std::thread::sleep(GATHER);
+            }
         }
         Ok(())
     }
@@ -124,21 +141,30 @@ impl Follower {
     }
 
     /// Of what came together only the newest report of a station is shown, and of an older one what the newest does
-    /// not say: those who watch see values, not a storm of them.
-    fn keep_newest(&self, admitted: Admitted, newest: &mut FxHashMap<StationCode, Admitted>) {
-        let Some(mut older) = newest.insert(admitted.station.clone(), admitted) else { return };
-        if let Some(newer) = newest.get(&older.station) {
-            // Nearly always a station says the same things in the same order.
-            fn codes(of: &Admitted) -> impl Iterator<Item = &ParameterCode> {
-                of.values.iter().map(|measured| &measured.parameter)
+    /// not say: those who watch see values, not a storm of them. Gives back a report that is no longer needed.
+    fn keep_newest(
+        &self,
+        admitted: Admitted,
+        newest: &mut FxHashMap<StationCode, Admitted>,
+    ) -> Admitted {
+        let newer = match newest.get_mut(&admitted.station) {
+            None => {
+                newest.insert(admitted.station.clone(), admitted.clone());
+                return admitted;
             }
-            if codes(newer).eq(codes(&older)) {
-                return;
-            }
+            Some(newer) => newer,
+        };
+        let mut older = std::mem::replace(newer, admitted);
+        // Nearly always a station says the same things in the same order.
+        fn codes(of: &Admitted) -> impl Iterator<Item = &ParameterCode> {
+            of.values.iter().map(|measured| &measured.parameter)
+        }
+        if !codes(newer).eq(codes(&older)) {
             let said = |m: &Measured| newer.values.iter().any(|n| n.parameter == m.parameter);
             older.values.retain(|measured| !said(measured));
             older.readings().for_each(|reading| self.show(reading));
         }
+        older
     }
 
     fn show(&self, reading: Reading) {

@@ -16,6 +16,7 @@ pub mod firmware; // images on their way to stations
 pub mod export; // readings for a department
 pub mod front; // what the front door answers on the HTTP port
 pub mod push; // stations that push over HTTP
+pub mod backup; // a copy that belongs together, made beside a running engine
 pub mod book; // the registry, read again when somebody changed it
 pub mod assembly; // all parts, put together
 pub mod running; // all parts, watched and stopped in order

@@ -25,6 +25,16 @@ enum Before {
     AskFiles,
 }
 
+/// The writer's memory: room for the record at hand, and what helps with the next one.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    incoming: Vec<Incoming>,
+    cells: Vec<(u32, Cell)>,
+    /// The parameters of the last record and their numbers by place: stations of one make report the same ones in the
+    /// same order, and copies of one code are seen to be equal without reading them.
+    places: Vec<(ParameterCode, u32)>,
+}
+
 /// One value of the record at hand.
 #[derive(Debug)]
 pub(crate) struct Incoming {
@@ -38,21 +48,22 @@ impl History {
     /// read it as soon as this returns. A position before the last applied one is a record that was applied already:
     /// nothing changes, and its values count as duplicates.
     pub fn apply(&self, position: u64, admitted: &Admitted) -> Applied {
-        let mut incoming = lock(&self.shared.writer);
+        let mut writer = lock(&self.shared.writer);
+        let Writer { incoming, cells, places } = &mut *writer;
         let mut state = self.shared.write();
         let applied = if state.applied.is_some_and(|applied| position < applied) {
             let duplicate = u32::try_from(admitted.values.len()).unwrap_or(u32::MAX);
             Applied { duplicate, ..Applied::default() }
         } else {
             let station = state.stations.number(&admitted.station);
-            state.look(station, admitted, &mut incoming);
+            state.look(station, admitted, places, incoming);
             if incoming.iter().any(|value| value.before == Before::AskFiles) {
                 let asked = (Arc::clone(&state.files), state.generation);
                 drop(state);
-                self.shared.ask_files(station, admitted, &mut incoming, asked);
+                self.shared.ask_files(station, admitted, incoming, asked);
                 state = self.shared.write();
             }
-            let (applied, lost) = state.take(station, position, admitted, &incoming);
+            let (applied, lost) = state.take(station, position, admitted, incoming, cells);
             drop(state);
             for parameter in lost {
                 self.find_latest_again(station, parameter, admitted.taken_at.as_millis());
@@ -66,18 +77,33 @@ impl History {
 
 impl State {
     /// Turns the record into incoming values, each with what memory knows of it.
-    fn look(&mut self, station: u32, admitted: &Admitted, incoming: &mut Vec<Incoming>) {
+    fn look(
+        &mut self,
+        station: u32,
+        admitted: &Admitted,
+        places: &mut Vec<(ParameterCode, u32)>,
+        incoming: &mut Vec<Incoming>,
+    ) {
         incoming.clear();
         let taken = admitted.taken_at.as_millis();
-        for &Measured { ref parameter, value, flag } in &admitted.values {
-            let parameter = self.parameters.number(parameter);
-            let before = self.before(station, parameter, taken);
+        for (place, &Measured { ref parameter, value, flag }) in admitted.values.iter().enumerate()
+        {
+            let parameter = match places.get(place) {
+                Some((code, number)) if code == parameter => *number,
+                _ => {
+                    let number = self.parameters.number(parameter);
+                    places.truncate(place);
+                    places.push((parameter.clone(), number));
+                    number
+                }
+            };
+            let before = self.before(station, (parameter, place), taken);
             incoming.push(Incoming { parameter, cell: Cell { value, flag }, before });
         }
     }
 
-    fn before(&self, station: u32, parameter: u32, taken: i64) -> Before {
-        let series = self.series.get(station, parameter);
+    fn before(&self, station: u32, (parameter, place): (u32, usize), taken: i64) -> Before {
+        let series = self.series.get(station, parameter, place);
         let Some(series) = series.filter(|series| taken <= series.newest) else {
             return Before::Nothing;
         };
@@ -96,11 +122,12 @@ impl State {
         position: u64,
         admitted: &Admitted,
         incoming: &[Incoming],
+        cells: &mut Vec<(u32, Cell)>,
     ) -> (Applied, Vec<u32>) {
         let (taken, received) = (admitted.taken_at.as_millis(), admitted.received_at.as_millis());
         let (mut applied, mut lost) = (Applied::default(), Vec::new());
-        let mut cells: Vec<(u32, Cell)> = Vec::with_capacity(incoming.len());
-        for &Incoming { parameter, cell, before } in incoming {
+        cells.clear();
+        for (place, &Incoming { parameter, cell, before }) in incoming.iter().enumerate() {
             let repeated = cells.iter().position(|known| known.0 == parameter);
             let before = repeated.map_or(before, |at| Before::Holds(cells[at].1));
             match before {
@@ -115,14 +142,15 @@ impl State {
                 Some(at) => cells[at].1 = cell,
                 None => cells.push((parameter, cell)),
             }
-            if self.series.note(station, parameter, Version { taken, received, position, cell }) {
+            let version = Version { taken, received, position, cell };
+            if self.series.note(station, (parameter, place), version) {
                 lost.push(parameter);
             }
         }
         self.applied = Some(position);
         self.tail.arrived(received);
         if !cells.is_empty() {
-            self.tail.push(station, taken, received, position, &cells);
+            self.tail.push(station, taken, received, position, cells);
         }
         (applied, lost)
     }

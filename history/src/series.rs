@@ -38,6 +38,20 @@ pub(crate) struct Series {
     pub(crate) latest: Option<Version>,
 }
 
+/// Where in a list something of this parameter stands; `near` is looked at first, because stations say the same things in
+/// the same order again and again.
+pub(crate) fn place<T>(
+    all: &[T],
+    of: impl Fn(&T) -> u32,
+    parameter: u32,
+    near: usize,
+) -> Option<usize> {
+    match all.get(near) {
+        Some(there) if of(there) == parameter => Some(near),
+        _ => all.iter().position(|known| of(known) == parameter),
+    }
+}
+
 /// The series of every station, by the station's number; a station has few, so they are searched one by one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SeriesTable {
@@ -49,8 +63,10 @@ impl SeriesTable {
         self.stations.get(station as usize).map_or(&[], Vec::as_slice)
     }
 
-    pub(crate) fn get(&self, station: u32, parameter: u32) -> Option<&Series> {
-        self.of(station).iter().find(|series| series.parameter == parameter)
+    /// What is known of a series that is probably `near` its place.
+    pub(crate) fn get(&self, station: u32, parameter: u32, near: usize) -> Option<&Series> {
+        let all = self.of(station);
+        place(all, |series| series.parameter, parameter, near).map(|at| &all[at])
     }
 
     pub(crate) fn put(&mut self, station: u32, series: Series) {
@@ -61,11 +77,17 @@ impl SeriesTable {
         }
     }
 
-    /// Takes note of a new reading. `true` where it took the value of the latest away, so that the one before it has
+    /// Takes note of a new reading of a parameter that is probably `near` its place. `true` where it took the value of the latest away, so that the one before it has
     /// to be looked for.
-    pub(crate) fn note(&mut self, station: u32, parameter: u32, version: Version) -> bool {
+    pub(crate) fn note(
+        &mut self,
+        station: u32,
+        (parameter, near): (u32, usize),
+        version: Version,
+    ) -> bool {
         let all = self.station(station);
-        let at = all.iter().position(|known| known.parameter == parameter).unwrap_or_else(|| {
+        let found = place(all, |series| series.parameter, parameter, near);
+        let at = found.unwrap_or_else(|| {
             let newest = version.taken;
             all.push(Series { parameter, newest, newest_sealed: None, latest: None });
             all.len() - 1

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use domain::{ParameterCode, StationCode, Timestamp};
 
-use crate::apply::{Counters, Incoming, Window};
+use crate::apply::{Counters, Window, Writer};
 use crate::cache::Cache;
 use crate::names::Names;
 use crate::seal::{Sealer, Sealing};
@@ -37,8 +37,8 @@ pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
     pub(crate) config: Config,
     pub(crate) sealer: Mutex<Sealer>,
-    /// Held by whoever changes what is in the tail; its content is memory for the record at hand.
-    pub(crate) writer: Mutex<Vec<Incoming>>,
+    /// Held by whoever changes what is in the tail.
+    pub(crate) writer: Mutex<Writer>,
     pub(crate) state: RwLock<State>,
     pub(crate) footers: Mutex<Cache<u64, Footer>>,
     pub(crate) windows: Mutex<Cache<u32, Window>>,
@@ -90,7 +90,7 @@ impl History {
             dir: dir.to_owned(),
             config,
             sealer: Mutex::new(sealer),
-            writer: Mutex::new(Vec::new()),
+            writer: Mutex::new(Writer::default()),
             state: RwLock::new(State::new(dir, manifest)),
             footers: Mutex::new(Cache::new(FOOTERS_BYTES_MAX)),
             windows: Mutex::new(Cache::new(WINDOWS_BYTES_MAX)),

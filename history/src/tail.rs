@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use domain::Flag;
 
 use crate::month::Month;
-use crate::series::{Cell, Version};
+use crate::series::{Cell, Version, place};
 
 /// A flag byte of a column: 0 where the row has no such parameter, else the QARTOD number, with this bit set where the
 /// value is missing.
@@ -55,16 +55,16 @@ impl StationTail {
         let number = u32::try_from(row).expect("a tail is sealed long before 4 billion rows");
         self.received.push(received);
         self.position.push(position);
-        for &(parameter, cell) in cells {
-            self.column(parameter).put(row, cell);
+        for (near, &(parameter, cell)) in cells.iter().enumerate() {
+            self.column(parameter, near).put(row, cell);
         }
         if let Some(before) = self.index.insert(taken, number) {
             self.older.insert(number, before);
         }
     }
 
-    fn column(&mut self, parameter: u32) -> &mut Column {
-        let found = self.columns.iter().position(|column| column.parameter == parameter);
+    fn column(&mut self, parameter: u32, near: usize) -> &mut Column {
+        let found = place(&self.columns, |column| column.parameter, parameter, near);
         let at = found.unwrap_or_else(|| {
             self.columns.push(Column { parameter, ..Column::default() });
             self.columns.len() - 1

@@ -105,6 +105,17 @@ impl Registry {
         Ok(u64::try_from(version).unwrap_or(0))
     }
 
+    /// Writes all of it as one file that nobody else has open, as it is at this moment; changes go on meanwhile. The
+    /// file must not exist.
+    ///
+    /// # Errors
+    /// Where it cannot be read or the disk has no room.
+    pub async fn copy_to(&self, path: &Path) -> Result<(), RegistryError> {
+        let text = path.to_string_lossy().into_owned();
+        sqlx::query("VACUUM INTO ?").bind(text).execute(&self.pool).await?;
+        Ok(())
+    }
+
     /// Lets go of the file; later calls on any clone fail.
     pub async fn close(&self) {
         self.pool.close().await;

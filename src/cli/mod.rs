@@ -9,6 +9,7 @@ mod rule; // list, remove
 mod deadletter; // list, replay
 mod firmware; // keys, images, roll-outs
 mod store; // verify
+mod backup; // create, list, verify, restore, prune
 mod import; // a province pack
 mod output; // table, JSON, CSV
 mod probe; // what is outside
@@ -22,6 +23,7 @@ use clap::{Args, Parser, Subcommand};
 use registry::RegistryError;
 
 use crate::assembly::Fatal;
+use crate::backup::BackupError;
 use crate::letters::LettersError;
 use crate::settings::{Config, DEFAULTS, SettingsError};
 use crate::store::StoreError;
@@ -82,6 +84,8 @@ enum Command {
     Firmware(firmware::Firmware),
     /// What is in the data folder.
     Store(store::Store),
+    /// Copies of the data folder: make, look at, prove, bring back.
+    Backup(backup::Backup),
     /// Look at what is outside: a Modbus device.
     Probe(probe::Probe),
     /// Apply a province pack: stations, rivers, rules, roster. Applying it again changes nothing.
@@ -112,6 +116,8 @@ enum Trouble {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[error(transparent)]
     Registry(#[from] RegistryError),
     #[error(transparent)]
     Letters(#[from] LettersError),
@@ -126,14 +132,27 @@ impl Trouble {
     fn code(&self) -> u8 {
         match self {
             Self::No(_) => 1,
-            Self::Registry(RegistryError::Busy)
+            Self::Backup(BackupError::Busy(_) | BackupError::Registry(RegistryError::Busy))
+            | Self::Registry(RegistryError::Busy)
             | Self::Letters(LettersError::Registry(RegistryError::Busy)) => 75,
             Self::Registry(error) if is_no(error) => 1,
-            Self::Pack(_) => 1,
+            Self::Pack(_)
+            | Self::Backup(
+                BackupError::None(_)
+                | BackupError::NoData(_)
+                | BackupError::NotEmpty(_)
+                | BackupError::NotBackups(_)
+                | BackupError::Damaged { .. }
+                | BackupError::Store(_),
+            ) => 1,
             Self::Usage(_) => 2,
             Self::Settings(_) | Self::Fatal(Fatal::Channel { .. } | Fatal::Rule(_)) => 78,
             Self::Fatal(Fatal::Listen { .. } | Fatal::Door(_)) | Self::Later(_) => 75,
-            Self::Fatal(_) | Self::Store(_) | Self::Registry(_) | Self::Letters(_) => 74,
+            Self::Fatal(_)
+            | Self::Store(_)
+            | Self::Backup(_)
+            | Self::Registry(_)
+            | Self::Letters(_) => 74,
         }
     }
 }
@@ -189,6 +208,7 @@ fn execute(command: Command) -> Result<(), Trouble> {
         Command::Rule(rule) => with_runtime(rule.run()),
         Command::Firmware(firmware) => with_runtime(firmware.run()),
         Command::Store(store) => store.run(),
+        Command::Backup(backup) => with_runtime(backup.run()),
         Command::Probe(probe) => with_runtime(probe.run()),
         Command::Import(import) => with_runtime(import.run()),
         Command::Version => output::print(concat!(env!("CARGO_PKG_VERSION"), "\n")),

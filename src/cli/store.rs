@@ -83,6 +83,15 @@ impl Store {
     }
 }
 
+/// Reads the folder through and says how many files it was, or that some are damaged.
+pub(crate) fn verified_sound(dir: &Path) -> Result<usize, Trouble> {
+    let lines = verified(dir)?;
+    match lines.iter().find(|line| line.state == State::Damaged) {
+        None => Ok(lines.len()),
+        Some(line) => Err(Trouble::No(format!("`{}`: {}", line.path.display(), line.detail))),
+    }
+}
+
 /// Every file of the folder, read through, with a bar on a terminal.
 pub(crate) fn verified(dir: &Path) -> Result<Vec<Line>, Trouble> {
     let mut segments = Vec::new();

@@ -62,6 +62,33 @@ class Mosquitto:
             self.process.wait(20)
 
 
+class Nats(Mosquitto):
+    """NATS, which speaks MQTT 3.1.1 out of its JetStream."""
+
+    def __init__(self, folder):
+        self.folder, self.port, self.process = folder / "nats", free_port(), None
+        self.folder.mkdir()
+        self.config = self.folder / "nats.conf"
+        self.config.write_text(
+            f'listen: "127.0.0.1:{free_port()}"\nserver_name: province\njetstream {{ store_dir: "{self.folder}" }}\n'
+            f'mqtt {{ listen: "127.0.0.1:{self.port}", max_ack_pending: 1000 }}\n')
+
+    def start(self):
+        log = open(self.folder / "nats.log", "ab")
+        self.process = subprocess.Popen(["nats-server", "-c", self.config], stdout=log, stderr=log)
+        wait_for("nats", self._listens)
+        return self
+
+
+@pytest.fixture
+def nats(tmp_path):
+    if not shutil.which("nats-server"):
+        pytest.skip("nats-server is not installed (go install github.com/nats-io/nats-server/v2@latest)")
+    broker = Nats(tmp_path).start()
+    yield lambda: broker
+    broker.stop()
+
+
 @pytest.fixture
 def mosquitto(tmp_path):
     if not shutil.which("mosquitto"):
@@ -192,12 +219,12 @@ def test_what_came_while_we_were_away_arrives_and_a_retained_report_without_a_ti
     assert saltline.stop() == 0
 
 
-@pytest.mark.parametrize("version", ["3.1.1", "5"])
-def test_kill_of_the_engine_loses_and_doubles_nothing_that_the_broker_had(engine, mosquitto, version):
+@pytest.mark.parametrize(("kind", "version"), [("mosquitto", "3.1.1"), ("mosquitto", "5"), ("nats", "3.1.1")])
+def test_kill_of_the_engine_loses_and_doubles_nothing_that_the_broker_had(engine, request, kind, version):
     seed = random.randrange(1 << 30)
     print(f"seed {seed}")
     dice = random.Random(seed)
-    broker = mosquitto()
+    broker = request.getfixturevalue(kind)()
     saltline = upstream(engine(history={"tail_readings_max": 2000}), broker, version=version)
     connected(saltline.start())
     saltline.station("xuan-hoa")
