@@ -63,6 +63,7 @@ impl Engine {
     /// [`Fatal`] where the journal does not read back or the ledger cannot be written.
     pub fn run(mut self, runtime: &Handle, stop: &CancellationToken) -> Result<(), Fatal> {
         let mut end = self.journal.watch();
+        self.show_clocks();
         let mut decoder = Decoder::default();
         let mut verdicts = Vec::new();
         let (mut saved, mut woken) = (Instant::now(), Instant::now());

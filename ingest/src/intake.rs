@@ -14,9 +14,9 @@ use crate::admit::{Limits, ParameterTable, admit};
 use crate::again;
 use crate::clocks::Clocks;
 use crate::deadletter::DeadLetter;
-use crate::formats::json;
 use crate::formats::shape::{Shape, Way};
 use crate::formats::sparkplug::Nodes;
+use crate::formats::{Format, json};
 use crate::record::Record;
 use crate::said::{SAID_BYTES_MAX, Said, What};
 use crate::stations::Stations;
@@ -325,7 +325,10 @@ impl Intake {
         batch: &mut Batch,
     ) -> Body {
         // What the folder says of its loggers' clocks goes before what the station's profile says of its own.
-        shape.offset_s = shape.offset_s.or(pass.and_then(|pass| pass.station.profile.utc_offset_s));
+        if shape.format == Format::Table {
+            let own = pass.and_then(|pass| pass.station.profile.utc_offset_s);
+            shape.offset_s = shape.offset_s.or(own);
+        }
         let arrival = Arrival { judged_at: self.inner.clock.now(), replayed_at: None };
         let topic = shape.topic(way);
         let mut body = Body::default();

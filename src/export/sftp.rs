@@ -19,7 +19,7 @@ const LOST: i32 = 255;
 
 /// Sends pages, the first first; `out` is a folder of ours for what is on its way.
 pub(super) async fn put(to: &Sftp, pages: &[Page], out: &Path, patience: Duration) -> Came {
-    let local = |number: usize| out.join(format!("{number}.txt"));
+    let local = |number: usize| out.join(format!("{number}.tmp"));
     let written = write_all(pages, out, &local).await;
     if let Err(error) = written {
         return Came::away(0, format!("{}: {error}", out.display()));

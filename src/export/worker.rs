@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use domain::{Clock, Parameter};
+use domain::{Clock, Parameter, Timestamp};
 use history::{History, HistoryError};
 use ingest::{BadRecord, Decoder, Record};
 use journal::{Journal, JournalError};
@@ -161,12 +161,7 @@ impl Export {
     async fn send(&mut self) -> Result<Duration, ExportError> {
         let (now, looked) = (self.source.clock.now(), Instant::now());
         self.aside.retain(|slot, _| self.slots.holds(slot));
-        let full = SET_ASIDE_MAX <= self.aside.len();
-        let waits = |slot: &Slot| match self.aside.get(slot) {
-            Some((_, until)) => looked < *until,
-            None => full,
-        };
-        let due = self.slots.due(now, self.config.settle, BATCH, waits);
+        let due = self.due(now, looked);
         if due.is_empty() {
             self.remember(Vec::new()).await?;
             return Ok(LOOK_EVERY);
@@ -223,6 +218,16 @@ impl Export {
                 }
             }
         })
+    }
+
+    /// What is to be sent now: the oldest first, and behind them what was refused before and may be tried again.
+    fn due(&self, now: Timestamp, looked: Instant) -> Vec<Slot> {
+        let full = SET_ASIDE_MAX <= self.aside.len();
+        let aside = |slot: &Slot| full || self.aside.contains_key(slot);
+        let mut due = self.slots.due(now, self.config.settle, BATCH, aside);
+        let again = self.aside.iter().filter(|(_, (_, until))| *until <= looked);
+        due.extend(again.map(|(slot, _)| slot.clone()).take(BATCH - due.len()));
+        due
     }
 
     async fn put(&self, pages: &[Page]) -> Came {
