@@ -94,7 +94,8 @@ impl Export {
                 "records were deleted before they were exported"
             );
         }
-        let next = sent.at().max(oldest);
+        // A data folder that was restored may end before what was sent out of it.
+        let next = sent.at().min(source.journal.durable_end()).max(oldest);
         let (slots, decoder, aside) = (Slots::default(), Decoder::default(), BTreeMap::new());
         Ok(Self {
             config: Arc::new(config),

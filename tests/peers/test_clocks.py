@@ -40,6 +40,8 @@ def test_how_far_a_clock_is_off_is_told_also_where_its_reports_are_refused(engin
     assert 118 < said["offset_s"] < 121, said
     assert -NOW - 1000 < clock("lost")["offset_s"] < 1010 - NOW
     assert clock("silent") is None
+    assert "Đồng hồ của trạm nhanh 1 phút" in saltline.text("/s/fast")[1] or "nhanh 2 phút" in saltline.text("/s/fast")[1]
+    assert "bản tin đến trễ" in saltline.text("/s/lost")[1] and "Đồng hồ" not in saltline.text("/s/silent")[1]
     assert saltline.stop() == 0
     show = lambda code: json.loads(saltline.cli("station", "show", code, "-o", "json"))
     assert 118 < show("fast")["clock_offset_s"] < 121 and show("silent")["clock_offset_s"] is None
