@@ -5,6 +5,7 @@ import time
 import urllib.request
 
 from conftest import wait_for
+from test_contract import Person
 
 NOW = int(time.time())
 
@@ -68,8 +69,12 @@ def test_what_a_lost_clock_said_is_kept_and_goes_in_with_its_right_time(engine):
     # A shift that leads nowhere is refused again, and the letters stay.
     rows = json.loads(replay("--station", "lost", "--shift", "5m", code=1))
     assert len(rows) == 4 and all(row["outcome"] == "failed" and "too_old" in row["why"] for row in rows)
-    rows = json.loads(replay("--station", "ahead", "--shift", "-24h"))
-    assert [(row["outcome"], row["shift_s"]) for row in rows] == [("replayed", -86400.0)]
+    operator, letter = Person(saltline, "truc"), json.loads(saltline.cli("deadletter", "list", "--station", "ahead", "-o", "json"))[0]
+    path = f"/api/v1/deadletter/{letter['id']}"
+    assert [operator.ask("POST", f"{path}/replay?{it}")[0] for it in ("shift_s=x", "shift_s=1e12", "shift_s=NaN", "by=5")] == [400] * 4
+    assert operator.ask("POST", f"{path}/replay?shift_s=-86400")[0] == 202
+    wait_for("it went in", lambda: operator.ask("GET", path)[1]["replay"]["state"] == "replayed")
+    replay("--station", "ahead", "--shift", "-24h", code=1)
     rows = json.loads(replay("--station", "lost", "--shift", "auto"))
     assert len(rows) == 4 and len({row["shift_s"] for row in rows}) == 1
     stored = lambda code, parameter: wait_for("readings", lambda: saltline.readings(code, parameter))
