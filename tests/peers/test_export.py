@@ -295,11 +295,27 @@ def test_a_wrong_password_is_told_and_nothing_is_lost(engine, tmp_path, ftpd):
     arrived(folder, [END])
 
 
+def certificate(folder):
+    """A server's certificate that it signed itself: `ca.pem`, and `both.pem` with its key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.timezone.utc)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "dept")])
+    made = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+            .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=2))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "ca.pem").write_bytes(made)
+    (folder / "both.pem").write_bytes(secret + made)
+
+
 def test_ftp_with_tls_is_spoken_where_the_certificate_is_trusted(engine, tmp_path, ftpd):
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                    "-subj", "/CN=dept", "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "ca.pem"],
-                   check=True, capture_output=True)
-    (tmp_path / "both.pem").write_text((tmp_path / "key.pem").read_text() + (tmp_path / "ca.pem").read_text())
+    certificate(tmp_path)
     folder = tmp_path / "in"
     folder.mkdir()
     (tmp_path / "password").write_text("mật khẩu")
