@@ -100,7 +100,8 @@ fn position(reader: &csv::Reader<&[u8]>) -> usize {
 
 /// What stands between the columns: of comma, semicolon and tab the one that the first line has most of.
 fn delimiter(payload: &[u8]) -> u8 {
-    let first = payload.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let mut lines = payload.split(|&byte| is_end(byte));
+    let first = lines.find(|line| !line.is_empty()).unwrap_or_default();
     let count = |mark: u8| first.iter().filter(|&&byte| byte == mark).count();
     // The last of the greatest: a comma where there is nothing.
     [b'\t', b';', b','].into_iter().max_by_key(|&mark| count(mark)).unwrap_or(b',')
@@ -369,6 +370,13 @@ mod tests {
             assert_eq!(again.len(), 1);
             assert_eq!(again[0].report, part.report);
         }
+    }
+
+    #[test]
+    fn the_first_line_tells_the_delimiter_whatever_ends_it() {
+        let parts = decode(b"\r\n\ntime;ph\r2024-03-11T22:00:00Z;7,1\ra,b,c,d,e\n", UTC).unwrap();
+        assert_eq!(values(&parts[0])[0].1, Some(7.1));
+        assert_eq!(parts[1].report.as_ref().unwrap_err().reason, Reason::Malformed);
     }
 
     #[test]
