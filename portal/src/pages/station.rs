@@ -14,6 +14,7 @@ use super::chart::{Frame, Series, chart};
 use super::glyph::badge;
 use super::home::{SALINITY, WATER_LEVEL, is_trusted};
 use super::{Page, answer, lang_of};
+use crate::api::readings::TABLE_ROWS_MAX;
 use crate::api::{self, Segment};
 use crate::problem::Problem;
 use crate::query::Pairs;
@@ -96,7 +97,11 @@ async fn page(site: &Site, lang: Lang, code: &str, uri: &Uri) -> Result<Markup, 
         (table)
         (here.gaps())
         (here.clock_off())
-        p { a href=(format!("/api/v1/stations/{}/readings", station.code)) { (lang.say("Số liệu 24 giờ (JSON)", "Readings of 24 h (JSON)")) } }
+        p {
+            a href=(here.download(known.len())) download { (lang.say("Tải bảng số liệu (CSV, mở bằng Excel)", "Download as a table (CSV, opens in Excel)")) }
+            " · "
+            a href=(format!("/api/v1/stations/{}/readings", station.code)) { (lang.say("Số liệu 24 giờ (JSON)", "Readings of 24 h (JSON)")) }
+        }
     };
     let path = format!("/s/{}?hours={hours}", station.code);
     Ok(Page::new(site, lang, &station.name, &path).enhanced().show(&body))
@@ -188,6 +193,16 @@ impl<'a> Here<'a> {
                 }
             }
         }
+    }
+
+    /// The range that is shown, as a table; by the hour where it has more readings than a table holds.
+    fn download(&self, parameters: usize) -> String {
+        let from = self.now - Duration::from_secs(u64::from(self.hours) * 3_600);
+        let reports = self.now.since(from).as_secs() / self.station.interval.as_secs().max(1);
+        let fits = reports.saturating_mul(parameters as u64) <= TABLE_ROWS_MAX as u64;
+        let every = if fits { "" } else { "&every=1h" };
+        let (code, lang) = (&self.station.code, self.lang.tag());
+        format!("/api/v1/stations/{code}/readings?from={from}{every}&format=csv&lang={lang}")
     }
 
     fn link(&self, hours: u32, parameter: Option<&str>) -> String {

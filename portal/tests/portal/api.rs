@@ -59,6 +59,44 @@ async fn readings_are_chosen_by_time_points_and_flag() {
 }
 
 #[tokio::test]
+async fn readings_are_a_table_for_a_spreadsheet() {
+    let ask = Asked::province();
+    let path = "/api/v1/stations/xuan-hoa/readings";
+    let range = "from=2026-03-12T10:00:00Z&to=2026-03-12T11:00:00Z";
+    let one = ask.get(&format!("{path}?parameter=salinity&{range}&format=csv")).await;
+    assert_eq!(one.header("content-type"), "text/csv; charset=utf-8");
+    assert_eq!(one.header("content-disposition"), "attachment; filename=\"xuan-hoa.csv\"");
+    let lines: Vec<&str> = one.text.split_terminator("\r\n").collect();
+    assert_eq!(lines[0], "\u{feff}time,local_time,salinity (g/L),salinity flag");
+    assert_eq!(lines.len(), 5);
+    assert!(lines[1].starts_with("2026-03-12T10:12:30.000Z,2026-03-12 17:12:30,"), "{}", lines[1]);
+    let json = ask.get(&format!("{path}?parameter=salinity&{range}")).await.json();
+    let value = json["readings"][0]["value"].as_f64().unwrap();
+    assert_eq!(lines[1].split(',').nth(2).unwrap().parse::<f64>().unwrap(), value);
+
+    let wide = ask.get(&format!("{path}?{range}&every=1h&format=csv&lang=vi")).await;
+    let heads = wide.text.lines().next().unwrap();
+    assert!(heads.contains("Độ mặn nhỏ nhất (g/L),Độ mặn lớn nhất (g/L)"), "{heads}");
+    let cells = |line: &str| line.split(',').count();
+    assert!(wide.text.lines().all(|line| cells(line) == cells(heads)), "{}", wide.text);
+
+    let accepting = |accept: &str| {
+        let path = format!("{path}?parameter=salinity&{range}");
+        Request::get(path).header("accept", accept).body(Body::empty()).unwrap()
+    };
+    assert!(ask.send(accepting("text/csv")).await.text.starts_with('\u{feff}'));
+    assert!(ask.send(accepting("application/json, text/csv")).await.text.starts_with('{'));
+    ask.get(&format!("{path}?format=xlsx")).await.problem(400, "json or csv");
+    ask.get(&format!("{path}?format=csv&lang=fr")).await.problem(400, "vi or en");
+
+    // What does not fit says so in its name, and where the rest is.
+    let long = "parameter=salinity&from=2026-03-08T12:00:00Z&to=2026-03-12T13:00:00Z&every=10s";
+    let part = ask.get(&format!("{path}?{long}&format=csv&lang=en")).await;
+    assert_eq!(part.header("content-disposition"), "attachment; filename=\"xuan-hoa-part.csv\"");
+    assert!(part.header("link").contains("&format=csv&lang=en>"), "{}", part.header("link"));
+}
+
+#[tokio::test]
 async fn a_long_answer_comes_in_pages_that_join() {
     let ask = Asked::province();
     let query = "parameter=salinity&from=2026-03-10T12:00:00Z&to=2026-03-12T13:00:00Z&every=10s";

@@ -1,0 +1,180 @@
+//! Readings as a table: one row a time, one group of columns a parameter. It begins with a byte order mark, because a
+//! spreadsheet takes a file without one for another alphabet; numbers have a point in every language, because a comma
+//! would end the field.
+
+use std::collections::BTreeMap;
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use domain::{Parameter, Station, Timestamp};
+
+use super::readings::{ROWS_MAX, Row, TABLE_ROWS_MAX};
+use crate::problem::Problem;
+use crate::query::Pairs;
+use crate::words::Lang;
+
+const MARK: &str = "\u{feff}";
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    /// With headings in this language, where one was asked for, or our codes.
+    Csv(Option<Lang>),
+}
+
+impl Form {
+    /// As the query says, or else the request's `Accept`.
+    pub(super) fn of(pairs: &Pairs, headers: &HeaderMap) -> Result<Self, Problem> {
+        let lang = match pairs.get("lang") {
+            None => None,
+            Some("vi") => Some(Lang::Vi),
+            Some("en") => Some(Lang::En),
+            Some(_) => return Err(Problem::bad_query("`lang`: write vi or en")),
+        };
+        match pairs.get("format") {
+            Some("json") => Ok(Self::Json),
+            Some("csv") => Ok(Self::Csv(lang)),
+            Some(_) => Err(Problem::bad_query("`format`: write json or csv")),
+            None if accepts_csv(headers) => Ok(Self::Csv(lang)),
+            None => Ok(Self::Json),
+        }
+    }
+
+    /// Readings in one answer, over all its series.
+    pub(super) const fn rows_max(self) -> usize {
+        match self {
+            Self::Json => ROWS_MAX,
+            Self::Csv(_) => TABLE_ROWS_MAX,
+        }
+    }
+
+    /// What the next page has to ask for to be like this one.
+    pub(super) fn query(self) -> &'static str {
+        match self {
+            Self::Json => "",
+            Self::Csv(None) => "&format=csv",
+            Self::Csv(Some(Lang::Vi)) => "&format=csv&lang=vi",
+            Self::Csv(Some(Lang::En)) => "&format=csv&lang=en",
+        }
+    }
+}
+
+/// Is CSV named before JSON, or alone? A browser names neither.
+fn accepts_csv(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let accepted = accepted.unwrap_or_default();
+    let place = |kind: &str| accepted.find(kind);
+    match (place("text/csv"), place("application/json")) {
+        (Some(csv), Some(json)) => csv < json,
+        (csv, _) => csv.is_some(),
+    }
+}
+
+/// The table as an answer that a browser saves. One that is not the whole says so in its name: the rest is where the
+/// answer's link leads.
+pub(super) fn table(
+    station: &Station,
+    series: &[(&Parameter, Vec<(Timestamp, Row)>)],
+    (intervals, whole): (bool, bool),
+    lang: Option<Lang>,
+) -> Response {
+    let mut text = String::from(MARK);
+    line(&mut text, heads(series, intervals, lang));
+    let width = if intervals { 5 } else { 2 };
+    let mut rows: BTreeMap<Timestamp, Vec<String>> = BTreeMap::new();
+    for (place, (_, readings)) in series.iter().enumerate() {
+        for (at, reading) in readings {
+            let empty = || vec![String::new(); width * series.len()];
+            let cells = rows.entry(*at).or_insert_with(empty);
+            for (cell, said) in cells.iter_mut().skip(width * place).zip(said(reading)) {
+                *cell = said;
+            }
+        }
+    }
+    for (at, cells) in rows {
+        // A spreadsheet reads this as a date and a time; the offset stands in the heading.
+        let local = at.local().strftime("%Y-%m-%d %H:%M:%S").to_string();
+        line(&mut text, [at.to_string(), local].into_iter().chain(cells));
+    }
+    let mut response = text.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept"));
+    let part = if whole { "" } else { "-part" };
+    let name = format!("attachment; filename=\"{}{part}.csv\"", station.code);
+    if let Ok(name) = HeaderValue::from_str(&name) {
+        headers.insert(header::CONTENT_DISPOSITION, name);
+    }
+    response
+}
+
+fn heads(
+    series: &[(&Parameter, Vec<(Timestamp, Row)>)],
+    intervals: bool,
+    lang: Option<Lang>,
+) -> Vec<String> {
+    let say = |lang: Option<Lang>, code: &str, vi: &str, en: &str| match lang {
+        None => code.to_owned(),
+        Some(lang) => lang.say(vi, en).to_owned(),
+    };
+    let mut heads = vec![
+        say(lang, "time", "Thời điểm (UTC)", "Time (UTC)"),
+        say(lang, "local_time", "Giờ Việt Nam (+07:00)", "Time in Vietnam (+07:00)"),
+    ];
+    for (parameter, _) in series {
+        let name = match lang {
+            None => parameter.code.to_string(),
+            Some(lang) => lang.say(&parameter.name_vi, &parameter.name_en).to_owned(),
+        };
+        let unit = match parameter.unit.as_str() {
+            "" => String::new(),
+            unit => format!(" ({unit})"),
+        };
+        let kinds = match intervals {
+            false => &[("", "", "")][..],
+            true => &[
+                ("min", "nhỏ nhất", "lowest"),
+                ("max", "lớn nhất", "highest"),
+                ("mean", "trung bình", "mean"),
+                ("count", "số giá trị", "count"),
+            ],
+        };
+        for (code, vi, en) in kinds {
+            let kind = say(lang, code, vi, en);
+            let space = if kind.is_empty() { "" } else { " " };
+            let unit = if *code == "count" { "" } else { unit.as_str() };
+            heads.push(format!("{name}{space}{kind}{unit}"));
+        }
+        heads.push(format!("{name} {}", say(lang, "flag", "cờ QARTOD", "QARTOD flag")));
+    }
+    heads
+}
+
+/// The cells of one reading or interval, in the order of the headings.
+fn said(row: &Row) -> Vec<String> {
+    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    match row {
+        Row::Reading { value, flag, .. } => vec![number(*value), flag.to_string()],
+        Row::Interval { min, max, mean, count, flag, .. } => {
+            vec![number(*min), number(*max), number(*mean), count.to_string(), flag.to_string()]
+        }
+    }
+}
+
+/// Adds a record as RFC 4180 has it.
+fn line(out: &mut String, cells: impl IntoIterator<Item = String>) {
+    for (place, cell) in cells.into_iter().enumerate() {
+        if 0 < place {
+            out.push(',');
+        }
+        if cell.contains([',', '"', '\n', '\r']) {
+            out.push('"');
+            out.push_str(&cell.replace('"', "\"\""));
+            out.push('"');
+        } else {
+            out.push_str(&cell);
+        }
+    }
+    out.push_str("\r\n");
+}
