@@ -61,6 +61,7 @@ bench: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv
 	$(VENV)/bin/python benches/whole_path.py
 	$(VENV)/bin/python benches/footprint.py
 	$(VENV)/bin/python benches/modbus.py
+	$(VENV)/bin/python benches/files.py
 	SALTLINE_MODBUS_POLLS=1000000 cargo test --release --locked --workspace --test modbus no_answer -- --nocapture
 
 # Seconds for each target of `make fuzz`.
@@ -127,11 +128,12 @@ $(STAMPS)/test:
 	$(call apt,$(TEST_FILES))
 	@touch $@
 
-$(STAMPS)/venv: tests/peers/requirements.txt
+$(STAMPS)/venv: tests/peers/requirements.txt tests/peers/requirements-alone.txt
 	$(SAY) 'Python environment for test peers'
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(MAKE) --no-print-directory $(STAMPS)/python-venv; }
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/peers/requirements.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps -r tests/peers/requirements-alone.txt
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/python-venv:

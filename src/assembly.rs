@@ -13,7 +13,7 @@ use ingest::mqtt::{Door, DoorError, Publisher};
 use ingest::sdi12::Sensors;
 use ingest::serial::Loggers;
 use ingest::upstream::{Upstream, UpstreamError};
-use ingest::{ADMIT, BadRecord, Intake, ParameterTable, Seqs};
+use ingest::{ADMIT, BadRecord, Clocks, Intake, ParameterTable, SavedClocks, Seqs};
 use journal::{JournalError, State};
 use metrics_exporter_prometheus::PrometheusHandle;
 use portal::{Portal, Readiness};
@@ -26,6 +26,7 @@ use crate::book::Book;
 use crate::clock::SystemClock;
 use crate::engine::{Engine, SharedAnalyzer};
 use crate::errands::{Errands, SharedSeqs};
+use crate::export::{Circular10, Export, ExportError, Source};
 use crate::firmware::{FirmwareDesk, Images};
 use crate::follow::{Follower, Keeper, Sealer, SharedQuality, Tally};
 use crate::front;
@@ -68,6 +69,9 @@ pub enum Fatal {
     /// A broker that we take from cannot be used.
     #[error("upstream does not serve")]
     Upstream(#[from] UpstreamError),
+    /// Files for a department cannot be made.
+    #[error("export does not serve")]
+    Export(#[from] ExportError),
     /// The pages' address cannot be listened on.
     #[error("HTTP cannot be served on {address}")]
     Listen {
@@ -160,7 +164,7 @@ impl Parts {
         let parameters = store.registry.parameters().await?;
         let roster = roster(&store).await?;
         let sorted = Rules::sort(&roster);
-        let (analyzer, seqs, next) = folded(&store, &roster, sorted.usable.clone())?;
+        let (analyzer, saved) = folded(&store, &roster, sorted.usable.clone())?;
         let rules = SharedRules::default();
         rules.set(sorted);
         let alerting = Alerting::open(store.ledger.clone(), setting.clock.clone())?;
@@ -175,12 +179,13 @@ impl Parts {
         )
         .hearing(store.said.clone());
         intake.stations().set(store.registry.stations().await?);
+        intake.clocks().restore(saved.clocks);
         Ok(Self {
             clock: setting.clock.clone(),
             quality: Arc::new(RwLock::new(Arc::new(Quality::new(&parameters)))),
             analyzer: Arc::new(Mutex::new(analyzer)),
-            seqs: Arc::new(Mutex::new(seqs)),
-            next,
+            seqs: Arc::new(Mutex::new(saved.seqs)),
+            next: saved.next,
             rules,
             alerting,
             channels: channels(&setting.config)?,
@@ -215,6 +220,19 @@ impl Parts {
         let upstream =
             |config: &ingest::upstream::Config| Upstream::new(config.clone(), &self.intake);
         Ok(setting.config.upstreams.iter().map(upstream).collect::<Result<_, _>>()?)
+    }
+
+    fn exports(&self, setting: &Setting, tally: &Arc<Tally>) -> Result<Vec<Export>, Fatal> {
+        let source = Source {
+            journal: self.store.journal.clone(),
+            history: self.store.history.clone(),
+            tally: tally.clone(),
+            registry: self.store.registry.clone(),
+            clock: self.clock.clone(),
+            dir: self.store.dir.join("export"),
+        };
+        let export = |config: &Circular10| Export::open(config.clone(), source.clone());
+        Ok(setting.config.exports.iter().map(export).collect::<Result<_, _>>()?)
     }
 
     fn modbus(&self, setting: &Setting) -> Option<Master> {
@@ -252,10 +270,12 @@ impl Parts {
         let (live, _) = broadcast::channel(LIVE_MAX);
         let tally = Arc::new(Tally::default());
         let upstreams = self.upstreams(setting)?;
-        let drop = |config: &ingest::drop::Config| Drop::new(config.clone(), &self.intake);
+        let state = self.store.dir.join("drop");
+        let drop = |config: &ingest::drop::Config| Drop::new(config.clone(), &self.intake, &state);
         let drops = setting.config.drops.iter().map(drop).collect();
         let (modbus, loggers) = (self.modbus(setting), self.loggers(setting));
         let sensors = self.sensors(setting);
+        let exports = self.exports(setting, &tally)?;
         let mut running = Running::new(self.store.clone());
         let config = &setting.config;
         running.engine(Engine {
@@ -264,6 +284,7 @@ impl Parts {
             quality: self.quality.clone(),
             analyzer: self.analyzer.clone(),
             seqs: self.seqs.clone(),
+            clocks: self.intake.clocks().clone(),
             alerting: self.alerting.clone(),
             outlet: outlet.clone(),
             next: self.next,
@@ -307,7 +328,8 @@ impl Parts {
         })?;
         running.firmware(firmware)?;
         let room = (&self.analyzer, &self.rules);
-        let mut pages = portal(setting, &self.store, &self.alerting, room, &self.seqs, live);
+        let heard = (&self.seqs, self.intake.clocks());
+        let mut pages = portal(setting, &self.store, &self.alerting, room, heard, live);
         pages.beside.extend(front::addresses(door.attacher(), &self.store.registry));
         pages.beside.extend(push::addresses(&self.intake, &self.store.registry));
         running.portal(listener, pages);
@@ -325,6 +347,7 @@ impl Parts {
             reviewer: door.reviewer(),
             next_end: None,
         });
+        running.exports(exports);
         running.drops(drops);
         running.upstreams(upstreams);
         running.modbus(modbus);
@@ -340,7 +363,7 @@ fn portal(
     store: &Store,
     alerting: &Alerting,
     (analyzer, rules): (&SharedAnalyzer, &SharedRules),
-    seqs: &SharedSeqs,
+    (seqs, clocks): (&SharedSeqs, &Clocks),
     live: broadcast::Sender<portal::LiveReading>,
 ) -> Portal {
     let (analyzer, rules) = (analyzer.clone(), rules.clone());
@@ -365,7 +388,7 @@ fn portal(
         live,
         demo: setting.demo,
         public_url: setting.config.public_url.clone(),
-        field: Some(crate::field::shown(store, seqs, &setting.config.firmware.terms)),
+        field: Some(crate::field::shown(store, seqs, clocks, &setting.config.firmware.terms)),
         beside: Vec::new(),
     }
 }
@@ -400,19 +423,30 @@ pub(crate) async fn roster(store: &Store) -> Result<Roster, Fatal> {
     })
 }
 
-/// The analyzer and the gaps as they were saved, and the first record that they have not seen.
-fn folded(store: &Store, book: &Roster, rules: Vec<Rule>) -> Result<(Analyzer, Seqs, u64), Fatal> {
+/// What was saved beside the analyzer, and the first record that they have not seen.
+struct Folded {
+    seqs: Seqs,
+    clocks: SavedClocks,
+    next: u64,
+}
+
+/// The analyzer as it was saved, and what was saved with it.
+fn folded(store: &Store, book: &Roster, rules: Vec<Rule>) -> Result<(Analyzer, Folded), Fatal> {
     let intervals = book.stations.iter().map(|s| (s.code.clone(), s.interval));
     let mut analyzer = Analyzer::new(rules, intervals)?;
     let oldest = store.journal.oldest();
+    let anew = || Folded { seqs: Seqs::default(), clocks: SavedClocks::default(), next: oldest };
     let Some(saved) = snapshot::load(&store.dir) else {
-        return Ok((analyzer, Seqs::default(), oldest));
+        return Ok((analyzer, anew()));
     };
     match analyzer.restore(saved.analyzer) {
-        Ok(_) => Ok((analyzer, Seqs::restore(saved.seqs), saved.next.max(oldest))),
+        Ok(_) => {
+            let (seqs, next) = (Seqs::restore(saved.seqs), saved.next.max(oldest));
+            Ok((analyzer, Folded { seqs, clocks: saved.clocks, next }))
+        }
         Err(error) => {
             tracing::warn!(%error, "engine state is of another version; folding the journal anew");
-            Ok((analyzer, Seqs::default(), oldest))
+            Ok((analyzer, anew()))
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use alerting::Alerting;
 use analytics::rules::Analyzer;
 use domain::{Timestamp, Verdict, Why};
-use ingest::{Decoder, Heard, Record};
+use ingest::{CLOCK_OFF_MAX_MS, Clocks, Decoder, Heard, Record};
 use journal::Journal;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +46,8 @@ pub struct Engine {
     pub analyzer: SharedAnalyzer,
     /// Which reports are missing.
     pub seqs: SharedSeqs,
+    /// How far the stations' clocks are from ours.
+    pub clocks: Clocks,
     /// What tells people.
     pub alerting: Alerting,
     /// MQTT's `warnings/…`.
@@ -61,6 +63,7 @@ impl Engine {
     /// [`Fatal`] where the journal does not read back or the ledger cannot be written.
     pub fn run(mut self, runtime: &Handle, stop: &CancellationToken) -> Result<(), Fatal> {
         let mut end = self.journal.watch();
+        self.show_clocks();
         let mut decoder = Decoder::default();
         let mut verdicts = Vec::new();
         let (mut saved, mut woken) = (Instant::now(), Instant::now());
@@ -104,6 +107,11 @@ impl Engine {
                 self.quality.read().unwrap_or_else(PoisonError::into_inner).judge(&mut admitted);
                 analyzer.step(&admitted, verdicts);
                 self.number(&admitted);
+                // A report without a time of its own was taken when it came, and says nothing of a clock.
+                if !admitted.replay && admitted.taken_at != admitted.received_at {
+                    let (taken_at, received_at) = (admitted.taken_at, admitted.received_at);
+                    self.clocks.note(&admitted.station, taken_at, received_at);
+                }
                 let now = admitted.received_at;
                 decoder.reuse(admitted);
                 now
@@ -150,10 +158,23 @@ impl Engine {
         Ok(())
     }
 
+    fn show_clocks(&self) {
+        let mut off = 0;
+        for clock in self.clocks.all() {
+            off += u32::from(CLOCK_OFF_MAX_MS < clock.ahead_ms.saturating_abs());
+            let station = clock.station.to_string();
+            metrics::gauge!("saltline_station_clock_offset_seconds", "station" => station)
+                .set(clock.ahead_ms as f64 / 1e3);
+        }
+        metrics::gauge!("saltline_station_clocks_off").set(f64::from(off));
+    }
+
     fn save(&self) -> Result<(), Fatal> {
         let analyzer = self.analyzer.lock().unwrap_or_else(PoisonError::into_inner).snapshot();
         let seqs = self.seqs.lock().unwrap_or_else(PoisonError::into_inner).save();
-        match snapshot::save(&self.dir, &Saved { next: self.next, analyzer, seqs }) {
+        let clocks = self.clocks.save();
+        self.show_clocks();
+        match snapshot::save(&self.dir, &Saved { next: self.next, analyzer, seqs, clocks }) {
             Ok(()) => Ok(self.journal.set_cursor("engine", self.next)?),
             Err(error) => {
                 // The journal still holds everything; the next start only takes longer.

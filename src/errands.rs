@@ -169,7 +169,9 @@ impl Round {
         self.errands.registry.forget_commands(now - COMMANDS_KEPT).await?;
         self.errands.registry.forget_replays(self.errands.dead_letters.oldest()).await?;
         let book = self.errands.registry.stations().await?;
-        self.seqs().keep(|code| book.iter().any(|station| station.code == *code));
+        let known = |code: &StationCode| book.iter().any(|station| station.code == *code);
+        self.seqs().keep(known);
+        self.errands.intake.clocks().keep(known);
         self.forgot = Some(Instant::now());
         Ok(())
     }

@@ -4,7 +4,8 @@ use std::sync::{Arc, PoisonError};
 
 use ::firmware::Terms;
 use domain::StationCode;
-use portal::{Field, Gaps, Letter, LettersWanted};
+use ingest::Clocks;
+use portal::{ClockOff, Field, Gaps, Letter, LettersWanted};
 use registry::RolloutTerms;
 
 use crate::errands::SharedSeqs;
@@ -13,9 +14,9 @@ use crate::store::{DEAD_LETTERS, Store};
 
 /// What the portal may ask.
 #[must_use]
-pub fn shown(store: &Store, seqs: &SharedSeqs, terms: &Terms) -> Field {
+pub fn shown(store: &Store, seqs: &SharedSeqs, clocks: &Clocks, terms: &Terms) -> Field {
     let dir = store.dir.join(DEAD_LETTERS);
-    let seqs = seqs.clone();
+    let (seqs, clocks) = (seqs.clone(), clocks.clone());
     Field {
         registry: store.registry.clone(),
         rollout_terms: RolloutTerms {
@@ -37,6 +38,10 @@ pub fn shown(store: &Store, seqs: &SharedSeqs, terms: &Terms) -> Field {
                 None => seqs.all(),
             };
             found.into_iter().map(gaps).collect()
+        }),
+        clock: Arc::new(move |station: &StationCode| {
+            let found = clocks.offset(station)?;
+            Some(ClockOff { ahead_ms: found.ahead_ms, reports: found.reports, at: found.at })
         }),
     }
 }

@@ -25,6 +25,7 @@ use crate::assembly::Fatal;
 use crate::book::{BOOK_EVERY, Book};
 use crate::engine::Engine;
 use crate::errands::Errands;
+use crate::export::Export;
 use crate::firmware::FirmwareDesk;
 use crate::follow::{Follower, Keeper, Tally, keep};
 use crate::settings::Config;
@@ -201,6 +202,27 @@ impl Running {
         });
     }
 
+    /// Sends files to departments.
+    pub fn exports(&mut self, exports: Vec<Export>) {
+        if exports.is_empty() {
+            return;
+        }
+        let stop = self.stop_of(Stage::Clockwork);
+        self.task("exports", async move {
+            let mut all = JoinSet::new();
+            for export in exports {
+                all.spawn(export.run(stop.clone()));
+            }
+            while let Some(ended) = all.join_next().await {
+                match ended {
+                    Ok(ended) => ended?,
+                    Err(_) => return Err(Fatal::Ended("exports")),
+                }
+            }
+            Ok(())
+        });
+    }
+
     /// Asks on Modbus lines.
     pub fn modbus(&mut self, master: Option<Master>) {
         let Some(master) = master else { return };
@@ -354,7 +376,7 @@ impl Running {
         let mut outcome = Ok(());
         let waits: [(Stage, &[&str]); 5] = [
             (Stage::Door, &["door", "reload", "upstreams", "modbus", "serial", "sdi12", "drops"]),
-            (Stage::Clockwork, &["clock", "registry", "accounts"]),
+            (Stage::Clockwork, &["clock", "registry", "accounts", "exports"]),
             (Stage::Engine, &["engine", "history", "keeper", "errands", "firmware"]),
             (Stage::Outbox, &["outbox"]),
             (Stage::Portal, &["portal"]),

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use analytics::rules::Snapshot;
-use ingest::SavedSeqs;
+use ingest::{SavedClocks, SavedSeqs};
 use serde::{Deserialize, Serialize};
 
 /// The engine's place and state.
@@ -21,6 +21,9 @@ pub struct Saved {
     /// Which reports are missing. A file of before has none; then the count begins with the next report.
     #[serde(default)]
     pub seqs: SavedSeqs,
+    /// How far the stations' clocks are from ours. A file of before has none; then it is learnt anew.
+    #[serde(default)]
+    pub clocks: SavedClocks,
 }
 
 /// Reads the saved state, if there is one that can be read.

@@ -6,6 +6,7 @@ mod code; // names that are also keys
 mod flag; // how far a number can be trusted
 mod parameter; // what is measured, in which one unit
 pub mod unit; // what turns other units into it
+mod conductivity; // which temperature it is referred to
 mod station; // where it is measured, by whom, how often
 mod report; // what a station said
 mod refusal; // why we do not believe it
@@ -19,6 +20,7 @@ mod firmware; // what runs in a station
 
 pub use alert::{Alert, AlertEvent, AlertId, AlertState, EventKind};
 pub use code::{BadCode, ModelCode, ParameterCode, PersonId, RuleCode, StationCode};
+pub use conductivity::EcReference;
 pub use firmware::{BadRelease, Digest, FirmwareFault, FirmwareState, Release, Version};
 pub use flag::Flag;
 pub use notice::{ChannelKind, Notice, NoticeId};
@@ -29,5 +31,5 @@ pub use refusal::{Reason, Refusal};
 pub use report::{Report, Said, Stated, Status};
 pub use rule::{LEVELS_MAX, Level, Rule, RuleError};
 pub use station::{Mapping, Place, Profile, Station};
-pub use time::{BadTime, Clock, Timestamp, VIETNAM_OFFSET_S};
+pub use time::{BadTime, Clock, Timestamp, VIETNAM_OFFSET_S, parse_utc_offset};
 pub use verdict::{Verdict, Water, Why};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{ParameterCode, StationCode};
+use crate::{EcReference, ParameterCode, StationCode};
 
 /// A point on the earth, WGS 84 degrees.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,6 +24,8 @@ pub struct Mapping {
     pub scale: f64,
     /// Added after scaling, in our unit.
     pub offset: f64,
+    /// What the station's conductivity is referred to; where it is not said, what the parameter itself is.
+    pub ec: Option<EcReference>,
 }
 
 /// How a station's own names and units become ours. A field that is not listed is taken by its standard code.
@@ -31,6 +33,9 @@ pub struct Mapping {
 pub struct Profile {
     /// Fields whose name or unit is the station's own.
     pub fields: Vec<Mapping>,
+    /// Seconds that the station's clock is ahead of UTC, where it writes times without an offset; `None` where nobody
+    /// said so, and such times are refused.
+    pub utc_offset_s: Option<i32>,
 }
 
 /// A measuring station.

@@ -53,6 +53,26 @@ fn civil(text: &str) -> Option<jiff::civil::DateTime> {
     jiff::civil::DateTime::new(date.0, date.1, date.2, clock.0, clock.1, second, nanoseconds).ok()
 }
 
+/// Reads `+07:00` or `Z`: the seconds that a clock is ahead of UTC. `None` for all else.
+#[must_use]
+pub fn parse_utc_offset(text: &str) -> Option<i32> {
+    if text == "Z" {
+        return Some(0);
+    }
+    let (sign, rest) = match text.split_at_checked(1)? {
+        ("+", rest) => (1, rest),
+        ("-", rest) => (-1, rest),
+        _ => return None,
+    };
+    let (hours, minutes) = rest.split_once(':')?;
+    let number = |text: &str, most: i32| {
+        let two = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<i32>().ok().filter(|&n| two && n <= most)
+    };
+    let (hours, minutes) = (number(hours, 14)?, number(minutes, 59)?);
+    Some(sign * (hours * 3_600 + minutes * 60)).filter(|it| it.abs() <= 14 * 3_600)
+}
+
 /// Tells the time. The rim is given one; everything inside takes `now`.
 pub trait Clock: Send + Sync + 'static {
     /// The present instant.
@@ -223,6 +243,25 @@ mod tests {
         ] {
             let read = Timestamp::parse_pattern(text, pattern, 0);
             assert_eq!(read, Err(BadTime::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_offset_from_utc_is_read_and_nothing_else() {
+        for (text, seconds) in [
+            ("+07:00", Some(25_200)),
+            ("-03:30", Some(-12_600)),
+            ("Z", Some(0)),
+            ("+14:00", Some(50_400)),
+            ("+14:30", None),
+            ("+7:00", None),
+            ("7", None),
+            ("+07", None),
+            ("+07:60", None),
+            ("ặ07:00", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_utc_offset(text), seconds, "{text}");
         }
     }
 

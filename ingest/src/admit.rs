@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use domain::{
-    Admitted, Flag, Measured, Parameter, ParameterCode, Reason, Refusal, Report, Said, Stated,
-    Station, Status, Timestamp, unit,
+    Admitted, EcReference, Flag, Mapping, Measured, Parameter, ParameterCode, Reason, Refusal,
+    Report, Said, Stated, Station, Status, Timestamp, unit,
 };
 use rustc_hash::FxHashMap;
 
@@ -66,6 +66,17 @@ pub struct Admission {
     pub refused: Vec<Refusal>,
 }
 
+impl Admission {
+    /// The time that the station's clock said, where it could not be believed and was said to be now.
+    pub(crate) fn wrong_clock(&self, report: &Report<'_>) -> Option<Timestamp> {
+        let wrong = matches!(self.refused.first()?.reason, Reason::TooOld | Reason::InFuture);
+        match report.taken {
+            Stated::At(stated) if wrong && !report.replay => Some(stated),
+            _ => None,
+        }
+    }
+}
+
 /// Settles one report of `station` that arrived at `now`.
 #[must_use]
 pub fn admit(
@@ -82,7 +93,7 @@ pub fn admit(
     let mut values: Vec<Measured> = Vec::with_capacity(report.values.len());
     let mut refused = Vec::new();
     for said in &report.values {
-        match measured(said, station, table, limits) {
+        match measured(said, report, station, table, limits) {
             Ok(m) if values.iter().any(|had| had.parameter == m.parameter) => {
                 refused.push(Refusal {
                     reason: Reason::RepeatedParameter,
@@ -104,7 +115,12 @@ pub fn admit(
     Admission { admitted, refused }
 }
 
-fn settle(report: &Report<'_>, limits: &Limits, now: Timestamp) -> Result<Timestamp, Refusal> {
+/// The instant of a report that came at `now`.
+pub(crate) fn settle(
+    report: &Report<'_>,
+    limits: &Limits,
+    now: Timestamp,
+) -> Result<Timestamp, Refusal> {
     let Stated::At(stated) = report.taken else { return Ok(now) };
     let oldest = match report.replay {
         true => limits.oldest,
@@ -123,11 +139,12 @@ fn settle(report: &Report<'_>, limits: &Limits, now: Timestamp) -> Result<Timest
 
 fn measured(
     said: &Said<'_>,
+    report: &Report<'_>,
     station: &Station,
     table: &ParameterTable,
     limits: &Limits,
 ) -> Result<Measured, Refusal> {
-    let own = station.profile.fields.iter().find(|field| field.name == said.name);
+    let own = mapping(station, &said.name);
     let (parameter, unit) = match own {
         Some(field) => (&field.parameter, None),
         None => match table.get(&said.name) {
@@ -150,12 +167,18 @@ fn measured(
         }
         (value, _, _) => value,
     };
-    if let (Some(value), Some("mS/cm")) = (value, unit)
+    if let Some(value) = value
+        && (unit == Some("mS/cm") || EcReference::of(parameter).is_some())
         && let Some(likely) = slip(value)
     {
-        let detail = format!("{value} mS/cm is no water; the unit is likely {likely}");
+        let by = if own.is_some() { "; set `scale` of the field in the profile" } else { "" };
+        let detail = format!("{value} mS/cm is no water; the unit is likely {likely}{by}");
         return Err(wrong_unit(said, detail));
     }
+    let value = match (value, own) {
+        (Some(value), Some(field)) => Some(referred(value, said, field, report, station)?),
+        (value, _) => value,
+    };
     if let Some(value) = value
         && (!value.is_finite() || limits.magnitude_max < value.abs())
     {
@@ -169,6 +192,48 @@ fn measured(
     };
     Ok(Measured { parameter: parameter.clone(), value, flag })
 }
+
+fn mapping<'a>(station: &'a Station, name: &str) -> Option<&'a Mapping> {
+    station.profile.fields.iter().find(|field| field.name == name)
+}
+
+/// A conductivity as our parameter has it, where the profile says that the station's is another.
+fn referred(
+    value: f64,
+    said: &Said<'_>,
+    field: &Mapping,
+    report: &Report<'_>,
+    station: &Station,
+) -> Result<f64, Refusal> {
+    let (Some(from), Some(to)) = (field.ec, EcReference::of(&field.parameter)) else {
+        return Ok(value);
+    };
+    let water_c = || {
+        report.values.iter().find_map(|other| {
+            let degrees = other.value.filter(|_| other.status == Status::Measuring)?;
+            match mapping(station, &other.name) {
+                Some(field) if field.parameter.as_str() == WATER_TEMPERATURE => {
+                    Some(degrees * field.scale + field.offset)
+                }
+                None if other.name == WATER_TEMPERATURE => match other.unit.as_deref() {
+                    Some(unit) => unit::convert(degrees, unit, "°C"),
+                    None => Some(degrees),
+                },
+                _ => None,
+            }
+        })
+    };
+    from.refer(value, to, water_c()).ok_or_else(|| {
+        let what = format!(
+            "ec = \"{}\" becomes {} only with the water's temperature, and this report has no good one",
+            from.as_str(),
+            field.parameter
+        );
+        wrong_unit(said, what)
+    })
+}
+
+const WATER_TEMPERATURE: &str = "water_temperature";
 
 fn wrong_unit(said: &Said<'_>, what: impl std::fmt::Display) -> Refusal {
     let name = shorten(&said.name);
@@ -290,12 +355,83 @@ mod tests {
             parameter: ParameterCode::new("salinity").unwrap(),
             scale: 0.001,
             offset: 0.01,
+            ec: None,
         });
         let admitted = check(&station, r#"{"values":{"Sal_mgL":8850}}"#).admitted.unwrap();
         assert_eq!(admitted.values[0].parameter.as_str(), "salinity");
         assert!((admitted.values[0].value.unwrap() - 8.86).abs() < 1e-12);
         let twice = check(&station, r#"{"values":{"Sal_mgL":8850,"salinity":8}}"#);
         assert_eq!(twice.refused[0].reason, Reason::RepeatedParameter);
+    }
+
+    fn conductive(parameter: &str, ec: Option<EcReference>) -> Station {
+        let field = |name: &str, parameter: &str, ec| Mapping {
+            name: name.to_owned(),
+            parameter: ParameterCode::new(parameter).unwrap(),
+            scale: 1.0,
+            offset: 0.0,
+            ec,
+        };
+        let mut station = example_station();
+        station.profile.fields =
+            vec![field("EC", parameter, ec), field("T", WATER_TEMPERATURE, None)];
+        station
+    }
+
+    #[test]
+    fn a_conductivity_is_referred_as_our_parameter_is() {
+        use EcReference::{At20, At25, Raw};
+        for (parameter, ec, payload, wanted) in [
+            ("conductivity", None, r#"{"EC":10}"#, Some(10.0)),
+            ("conductivity", Some(Raw), r#"{"EC":10}"#, Some(10.0)),
+            ("conductivity", Some(At25), r#"{"EC":10,"T":30}"#, Some(10.955)),
+            ("conductivity", Some(At25), r#"{"T":30,"EC":10}"#, Some(10.955)),
+            ("conductivity", Some(At25), r#"{"EC":10}"#, None),
+            ("conductivity", Some(At25), r#"{"EC":10,"T":null}"#, None),
+            ("conductivity", Some(At25), r#"{"EC":10,"T":85}"#, None),
+            ("conductivity", Some(At25), r#"{"EC":10,"T":{"value":30,"status":"fault"}}"#, None),
+            ("conductivity", Some(At25), r#"{"EC":10,"water_temperature":30}"#, Some(10.955)),
+            (
+                "conductivity",
+                Some(At25),
+                r#"{"EC":10,"water_temperature":{"value":86,"unit":"°F"}}"#,
+                Some(10.955),
+            ),
+            ("conductivity_25", Some(At25), r#"{"EC":10}"#, Some(10.0)),
+            ("conductivity_25", Some(At20), r#"{"EC":9.045}"#, Some(10.0)),
+            ("conductivity_25", Some(Raw), r#"{"EC":11.025,"T":30}"#, Some(10.0)),
+            ("conductivity_25", Some(Raw), r#"{"EC":11.025}"#, None),
+        ] {
+            let payload = format!(r#"{{"values":{payload}}}"#);
+            let admission = check(&conductive(parameter, ec), &payload);
+            let values = admission.admitted.map(|it| it.values).unwrap_or_default();
+            let got = values.iter().find(|it| it.parameter.as_str() == parameter);
+            let got = got.and_then(|it| it.value);
+            let near = match (got, wanted) {
+                (Some(got), Some(wanted)) => (got - wanted).abs() < 1e-9,
+                (got, wanted) => got == wanted,
+            };
+            assert!(near, "{parameter} {ec:?} {payload}: {got:?}");
+            if wanted.is_none() {
+                let refusal = &admission.refused[0];
+                assert_eq!(refusal.reason, Reason::WrongUnit);
+                assert!(refusal.detail.contains("the water's temperature"), "{refusal}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_slip_of_the_unit_is_told_with_its_likely_cause() {
+        let mapped = conductive("conductivity", Some(EcReference::At25));
+        for (station, payload, part) in [
+            (&example_station(), r#"{"conductivity":15200}"#, "likely µS/cm"),
+            (&example_station(), r#"{"conductivity":1520}"#, "likely µS/cm or mS/m"),
+            (&mapped, r#"{"EC":15200,"T":28}"#, "set `scale` of the field"),
+        ] {
+            let admission = check(station, &format!(r#"{{"values":{payload}}}"#));
+            assert_eq!(admission.refused[0].reason, Reason::WrongUnit);
+            assert!(admission.refused[0].detail.contains(part), "{}", admission.refused[0]);
+        }
     }
 
     #[test]

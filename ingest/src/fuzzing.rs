@@ -7,17 +7,18 @@ use std::sync::LazyLock;
 use bytes::{Buf, Bytes};
 use domain::{Refusal, Report, Station, StationCode, Timestamp, standard_parameters};
 
+use crate::formats::part::Part;
 use crate::formats::sparkplug::{Heard, Nodes};
 use crate::{
-    ADMIT, Admission, DeadLetter, Decoder, ParameterTable, REPORTS_MAX, Receipt, Record, Reported,
-    Said, VALUES_MAX, admit, formats, says_offline,
+    ADMIT, Admission, DeadLetter, Decoder, Format, ParameterTable, Precision, REPORTS_MAX, Receipt,
+    Record, Reported, Said, Shape, VALUES_MAX, Way, admit, formats, says_offline,
 };
 
 /// What a target runs.
 pub type Run = fn(&[u8]);
 
 /// All targets of this crate; each has a file in `fuzz/fuzz_targets` and a folder in `fuzz/corpus`.
-pub const TARGETS: [(&str, Run); 16] = [
+pub const TARGETS: [(&str, Run); 20] = [
     ("mqtt_v3", mqtt_v3),
     ("mqtt_v5", mqtt_v5),
     ("talk", talk),
@@ -27,6 +28,10 @@ pub const TARGETS: [(&str, Run); 16] = [
     ("thingsboard", thingsboard),
     ("chirpstack", chirpstack),
     ("sparkplug", sparkplug),
+    ("senml", senml),
+    ("circular10", circular10),
+    ("table", table),
+    ("line_protocol", line_protocol),
     ("modbus", modbus),
     ("serial", serial),
     ("sdi12", sdi12),
@@ -62,6 +67,56 @@ pub fn thingsboard(payload: &[u8]) {
 /// An uplink of ChirpStack.
 pub fn chirpstack(payload: &[u8]) {
     believe(formats::chirpstack::decode(payload, "24e124136b502217"));
+}
+
+/// A pack of SenML, by the first byte in JSON or in CBOR.
+pub fn senml(bytes: &[u8]) {
+    let Some((kind, payload)) = bytes.split_first() else { return };
+    shaped(if kind % 2 == 0 { Format::SenmlJson } else { Format::SenmlCbor }.into(), payload);
+}
+
+/// A file of Circular 10/2021.
+pub fn circular10(payload: &[u8]) {
+    shaped(Format::Circular10.into(), payload);
+}
+
+/// A table: CSV or TOA5; the first byte says whether somebody knows the offset of its times.
+pub fn table(bytes: &[u8]) {
+    let Some((kind, payload)) = bytes.split_first() else { return };
+    let offset_s = (kind % 2 == 1).then_some(25_200);
+    shaped(Shape { offset_s, ..Format::Table.into() }, payload);
+}
+
+/// Lines of the line protocol; the first byte says what their times count.
+pub fn line_protocol(bytes: &[u8]) {
+    let Some((kind, payload)) = bytes.split_first() else { return };
+    let precision = ["ns", "us", "ms", "s"][usize::from(kind % 4)];
+    let precision = Precision::parse(precision).expect("one of the four");
+    shaped(Shape { precision, ..Format::LineProtocol.into() }, payload);
+}
+
+/// Each part is believed or refused by itself, and what would be kept of it says the same when it is read again.
+fn shaped(shape: Shape, payload: &[u8]) {
+    assert_eq!(Shape::of_topic(&shape.topic(Way::Http)), Some(shape));
+    let payload = Bytes::copy_from_slice(payload);
+    let parts = match shape.read(&payload, NOW) {
+        Ok(parts) => parts,
+        Err(refusal) => return is_short(&refusal),
+    };
+    assert!(!parts.is_empty());
+    for part in &parts {
+        let kept = part.kept();
+        let again = shape.read(&kept, NOW).expect("what was a part is one again");
+        // As text, because a value may be no number. What has no lines is kept whole.
+        let told = |part: &Part<'_>| format!("{:?} {:?}", part.station, part.report);
+        let same = again.iter().filter(|it| told(it) == told(part)).count();
+        let wanted = if part.line.is_some() { 1 } else { parts.len() };
+        assert!(0 < same && again.len() == wanted, "{:?} is {again:?}", told(part));
+        match &part.report {
+            Ok(report) => believe(Ok(vec![report.clone()])),
+            Err(refusal) => is_short(refusal),
+        }
+    }
 }
 
 /// Messages of Sparkplug nodes one after the other: each a kind (u8), a length (u16) and its payload.
@@ -218,6 +273,46 @@ mod tests {
                 count += 1;
             }
             assert_ne!(count, 0, "no seeds for {name}");
+        }
+    }
+
+    /// No fuzzer, but a thousand small changes of every seed in each run of the tests.
+    #[test]
+    fn a_changed_seed_breaks_no_format() {
+        let mut state = 0x5eed_u64;
+        let mut next = |below: usize| {
+            // SplitMix64: the same changes in every run.
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            usize::try_from((z ^ (z >> 31)) % below.max(1) as u64).unwrap()
+        };
+        const LETTERS: &[u8] = b"\t\n\r\" ,;=\\-.0159:TZeEnvt[]{}\x00\xff#";
+        for (name, run) in TARGETS {
+            if !matches!(name, "senml" | "circular10" | "table" | "line_protocol" | "json") {
+                continue;
+            }
+            for entry in std::fs::read_dir(fuzz("corpus").join(name)).unwrap() {
+                let seed = std::fs::read(entry.unwrap().path()).unwrap();
+                for _ in 0..if 20 < seed.len() { 1_000 } else { 50 } {
+                    let mut bytes = seed.clone();
+                    for _ in 0..=next(4) {
+                        let at = next(bytes.len() + 1);
+                        match next(4) {
+                            0 => bytes.insert(at, LETTERS[next(LETTERS.len())]),
+                            1 if at < bytes.len() => drop(bytes.remove(at)),
+                            2 if at < bytes.len() => bytes[at] = LETTERS[next(LETTERS.len())],
+                            _ => {
+                                let end = at + next(bytes.len() + 1 - at);
+                                let again = bytes[at..end].to_vec();
+                                bytes.splice(at..at, again);
+                            }
+                        }
+                    }
+                    println!("{name} {}", String::from_utf8_lossy(&bytes));
+                    run(&bytes);
+                }
+            }
         }
     }
 

@@ -11,25 +11,16 @@ use journal::{Durable, Journal, JournalError};
 use metrics::Counter;
 
 use crate::admit::{Limits, ParameterTable, admit};
+use crate::again;
+use crate::clocks::Clocks;
 use crate::deadletter::DeadLetter;
 use crate::formats::shape::{Shape, Way};
 use crate::formats::sparkplug::Nodes;
-use crate::formats::{Format, chirpstack, chirpstack_device, json};
-use crate::modbus;
+use crate::formats::{Format, json};
 use crate::record::Record;
 use crate::said::{SAID_BYTES_MAX, Said, What};
-use crate::sdi12;
 use crate::serial::Spoken;
 use crate::stations::Stations;
-
-/// How the topics of refused Modbus readings begin.
-const MODBUS: &str = "modbus/";
-
-/// And of lines that loggers wrote.
-const SERIAL: &str = "serial/";
-
-/// And of measurements of SDI-12 sensors.
-const SDI12: &str = "sdi12/";
 
 /// Who is speaking.
 #[derive(Debug, Clone)]
@@ -221,6 +212,8 @@ struct Inner {
     nodes: Nodes,
     /// How serial lines speak.
     spoken: Spoken,
+    /// How far the stations' clocks are from ours.
+    clocks: Clocks,
     limits: Limits,
     clock: Arc<dyn Clock>,
     counts: Arc<Counts>,
@@ -239,8 +232,7 @@ impl Intake {
         let parameters = RwLock::new(Arc::new(parameters));
         let counts = Arc::new(Counts::new());
         let said = OnceLock::new();
-        let (stations, nodes) = (Stations::default(), Nodes::default());
-        let spoken = Spoken::default();
+        let (stations, nodes, clocks, spoken) = Default::default();
         let inner = Inner {
             journal,
             dead_letters,
@@ -249,6 +241,7 @@ impl Intake {
             stations,
             nodes,
             spoken,
+            clocks,
             limits,
             clock,
             counts,
@@ -285,6 +278,12 @@ impl Intake {
     #[must_use]
     pub fn stations(&self) -> &Stations {
         &self.inner.stations
+    }
+
+    /// How far the stations' clocks are from ours.
+    #[must_use]
+    pub fn clocks(&self) -> &Clocks {
+        &self.inner.clocks
     }
 
     pub(crate) fn nodes(&self) -> &Nodes {
@@ -329,10 +328,15 @@ impl Intake {
         &self,
         pass: Option<&Pass>,
         whose: impl Fn(Option<&str>) -> Result<Pass, Refusal>,
-        Came { shape, way, retained }: Came,
+        Came { mut shape, way, retained }: Came,
         payload: &Bytes,
         batch: &mut Batch,
     ) -> Body {
+        // What the folder says of its loggers' clocks goes before what the station's profile says of its own.
+        if shape.format == Format::Table {
+            let own = pass.and_then(|pass| pass.station.profile.utc_offset_s);
+            shape.offset_s = shape.offset_s.or(own);
+        }
         let arrival = Arrival { judged_at: self.inner.clock.now(), replayed_at: None };
         let topic = shape.topic(way);
         let mut body = Body::default();
@@ -410,31 +414,27 @@ impl Intake {
     /// The letter is judged as of the moment it came: a report without a time was taken then, and a clock that was
     /// wrong then is still wrong. Its readings are a replay and are received now, so that they correct the past and
     /// never raise an alarm of it. What is still refused is told, and not kept a second time.
-    pub fn retake(&self, pass: &Pass, letter: &DeadLetter, batch: &mut Batch) -> Answer {
+    ///
+    /// With a shift, times that could not be believed then are moved by so many milliseconds first.
+    pub fn retake(
+        &self,
+        pass: &Pass,
+        letter: &DeadLetter,
+        shift_ms: Option<i64>,
+        batch: &mut Batch,
+    ) -> Answer {
         if letter.reason == Reason::ForeignTopic {
             let detail = format!("`{}` is still not a topic of a report", letter.topic);
             return Answer::Refused(Refusal { reason: Reason::ForeignTopic, detail });
         }
-        let shape = Shape::of_topic(&letter.topic);
-        let shape = shape.unwrap_or_else(|| Format::of_topic(&letter.topic).into());
-        let decoded = match shape.format {
-            _ if letter.topic.starts_with(MODBUS) => modbus::decode(&letter.payload),
-            _ if letter.topic.starts_with(SDI12) => sdi12::decode(&letter.payload),
-            _ if letter.topic.starts_with(SERIAL) => {
-                self.inner.spoken.decode(&letter.topic, &letter.payload)
-            }
-            Format::ChirpStack => {
-                let device = chirpstack_device(&letter.topic).unwrap_or_default();
-                chirpstack::decode(&letter.payload, device)
-            }
-            _ => shape
-                .read(&letter.payload, letter.received_at)
-                .and_then(|parts| parts.into_iter().map(|part| part.report).collect()),
-        };
-        let reports = match decoded {
+        let offset_s = pass.station.profile.utc_offset_s;
+        let mut reports = match again::reports(letter, offset_s, Some(&self.inner.spoken)) {
             Ok(reports) => reports,
             Err(refusal) => return Answer::Refused(refusal),
         };
+        if let Some(shift_ms) = shift_ms {
+            again::shift(&mut reports, shift_ms, &self.inner.limits, letter.received_at);
+        }
         let again =
             Arrival { judged_at: letter.received_at, replayed_at: Some(self.inner.clock.now()) };
         match self.admit_all(pass, &reports, again, batch) {
@@ -514,6 +514,9 @@ impl Intake {
                 *batch.refused.entry(refusal.reason).or_default() += count;
             }
             batch.received += report.values.len() as u64;
+            if let (None, Some(stated)) = (arrival.replayed_at, admission.wrong_clock(report)) {
+                self.inner.clocks.note(&pass.station.code, stated, at);
+            }
             if let Some(mut admitted) = admission.admitted {
                 if let Some(now) = arrival.replayed_at {
                     (admitted.received_at, admitted.replay) = (now, true);
@@ -609,7 +612,7 @@ mod tests {
         let unknown = letter(r#"{"values":{"Sal":8.85,"ph":7}}"#, Reason::UnknownParameter);
         let mut batch = Batch::default();
         let retake = |station: &Station, letter: &DeadLetter, batch: &mut Batch| {
-            intake.retake(&Pass { station: Arc::new(station.clone()) }, letter, batch)
+            intake.retake(&Pass { station: Arc::new(station.clone()) }, letter, None, batch)
         };
         let before = retake(&station, &unknown, &mut Batch::default());
         assert!(matches!(before, Answer::Stored { refused: Some(_) }), "still not mended");
@@ -618,6 +621,7 @@ mod tests {
             parameter: domain::ParameterCode::new("salinity").unwrap(),
             scale: 1.0,
             offset: 0.0,
+            ec: None,
         });
         assert_eq!(retake(&station, &unknown, &mut batch), Answer::Stored { refused: None });
         let nonsense = letter("not json", Reason::Malformed);

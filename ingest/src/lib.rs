@@ -6,6 +6,8 @@ mod record; // an admitted report as the journal carries it
 mod deadletter; // what we do not believe, kept
 mod said; // what a station says beside its readings
 mod answers; // what that means
+mod again; // a dead letter, read again
+mod clocks; // how far the stations' clocks are from ours
 mod intake; // many packets, one commit, one proof
 mod seqs; // which reports are missing
 mod stations; // whom there is, and what others call them
@@ -22,13 +24,15 @@ pub mod sdi12; // sensors on a bus of their own
 pub mod fuzzing; // all that reads bytes of others, for bytes that nobody would send
 
 pub use admit::{ADMIT, Admission, Limits, ParameterTable, admit};
+pub use again::auto_shifts;
 pub use answers::{Receipt, Reported, says_offline};
+pub use clocks::{CLOCK_OFF_MAX_MS, ClockOffset, Clocks, SavedClocks};
 pub use deadletter::DeadLetter;
 pub use formats::line_protocol::Precision;
 pub use formats::shape::{Shape, Way};
 pub use formats::{
-    Format, REPORTS_MAX, VALUES_MAX, chirpstack, circular10, json, senml, sparkplug, table,
-    thingsboard,
+    Format, REPORTS_MAX, VALUES_MAX, chirpstack, chirpstack_device, circular10, json, senml,
+    sparkplug, table, thingsboard,
 };
 pub use intake::{Accounts, Answer, Batch, Body, Came, Intake, Pass, Proof};
 pub use record::{BadRecord, Decoder, Record};

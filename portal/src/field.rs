@@ -17,6 +17,9 @@ pub type Letters = Arc<dyn Fn(LettersWanted) -> Result<Vec<Letter>, Fault> + Sen
 /// A question answered from memory.
 pub type AskGaps = Arc<dyn Fn(Option<&StationCode>) -> Vec<Gaps> + Send + Sync>;
 
+/// How far a station's clock is from ours, answered from memory.
+pub type AskClock = Arc<dyn Fn(&StationCode) -> Option<ClockOff> + Send + Sync>;
+
 /// What is known of the field.
 #[derive(Clone)]
 pub struct Field {
@@ -26,6 +29,8 @@ pub struct Field {
     pub letters: Letters,
     /// The gaps of one station, or of every station that has any.
     pub gaps: AskGaps,
+    /// How far a station's clock is from ours.
+    pub clock: AskClock,
     /// What a roll-out of firmware asks of its rings, unless it is said.
     pub rollout_terms: RolloutTerms,
 }
@@ -64,6 +69,17 @@ pub struct LettersWanted {
     pub before: Option<u64>,
     /// At most so many.
     pub most: usize,
+}
+
+/// How far a station's clock is from ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockOff {
+    /// Milliseconds that it is ahead; below zero, behind.
+    pub ahead_ms: i64,
+    /// Reports that this is known from.
+    pub reports: usize,
+    /// When the newest of them came.
+    pub at: Timestamp,
 }
 
 /// The reports of a station that are missing.

@@ -23,7 +23,7 @@ mod rooms; // the view, answered by the real rooms
 
 pub use desk::NOTE_CHARS_MAX;
 pub use events::{EVENTS_KEPT, LISTENERS_MAX};
-pub use field::{AskGaps, Field, Gaps, Letter, Letters, LettersWanted};
+pub use field::{AskClock, AskGaps, ClockOff, Field, Gaps, Letter, Letters, LettersWanted};
 pub use problem::Problem;
 pub use rooms::{Portal, Rooms, bind, serve};
 pub use serve::{CONNECTIONS_MAX, app, serve_view};

@@ -37,7 +37,7 @@ pub use firmware::{FirmwareSaid, IMAGES_MAX, Image, StationFirmware};
 pub use fits::{Misfit, misfits};
 pub use keys::{Login, Provable};
 pub use openings::Openings;
-pub use replays::{REPLAYS_AT_ONCE_MAX, Replay, ReplayState, ReplaysAsked};
+pub use replays::{REPLAYS_AT_ONCE_MAX, Replay, ReplayState, ReplayWish, ReplaysAsked};
 pub use rivers::{River, RiverKind};
 pub use rollouts::{NAMED_MAX, Rollout, RolloutState, RolloutStation, RolloutTerms, Steer};
 pub use scram::Verifier;

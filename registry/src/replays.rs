@@ -56,6 +56,19 @@ pub struct Replay {
     pub asked_by: String,
     /// When the engine was done with it.
     pub done_at: Option<Timestamp>,
+    /// By how many milliseconds its times are moved that cannot be believed.
+    pub shift_ms: Option<i64>,
+}
+
+/// A letter that somebody wants to be sent in again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplayWish {
+    /// Its place in the store of dead letters.
+    pub letter: u64,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// By how many milliseconds its times are to be moved that cannot be believed.
+    pub shift_ms: Option<i64>,
 }
 
 /// What became of a request.
@@ -72,25 +85,23 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::BadValue`] for more than [`REPLAYS_AT_ONCE_MAX`]; where the file cannot be written.
-    pub async fn ask_replays(
-        &self,
-        letters: &[(u64, Timestamp)],
-    ) -> Result<ReplaysAsked, RegistryError> {
+    pub async fn ask_replays(&self, letters: &[ReplayWish]) -> Result<ReplaysAsked, RegistryError> {
         if REPLAYS_AT_ONCE_MAX < letters.len() {
             let why = format!("at most {REPLAYS_AT_ONCE_MAX} letters at once; narrow the choice");
             return Err(RegistryError::bad(Noun::Letter, letters.len(), why));
         }
         let mut change = self.change().await?;
         let mut out = ReplaysAsked::default();
-        for &(letter, received_at) in letters {
+        for wish in letters {
+            let &ReplayWish { letter, received_at, .. } = wish;
             let before = find(change.sql(), letter).await?;
             let same = before.filter(|replay| replay.received_at == received_at);
             match same.map(|replay| replay.state) {
                 Some(ReplayState::Replayed) => out.already.push(letter),
-                Some(ReplayState::Asked) => out.asked.push(letter),
-                Some(ReplayState::Partly | ReplayState::Failed) | None => {
+                // Asked again before the engine looked: what was said last holds.
+                Some(ReplayState::Asked | ReplayState::Partly | ReplayState::Failed) | None => {
                     let (at, who) = (change.at, change.who().to_owned());
-                    put(change.sql(), letter, received_at, at, &who).await?;
+                    put(change.sql(), wish, at, &who).await?;
                     out.asked.push(letter);
                 }
             }
@@ -98,7 +109,11 @@ impl Registry {
         if !out.asked.is_empty() {
             let (at, who) = (change.at, change.who().to_owned());
             let (first, last) = (out.asked.iter().min(), out.asked.iter().max());
-            let after = json!({ "letters": out.asked.len(), "first": first, "last": last });
+            let shifts = letters.iter().filter_map(|wish| wish.shift_ms);
+            let shifts = shifts.clone().min().zip(shifts.max());
+            let after = json!({
+                "letters": out.asked.len(), "first": first, "last": last, "shift_ms": shifts,
+            });
             audit::write(change.sql(), at, &who, "deadletter.replay", "", &after.to_string())
                 .await?;
         }
@@ -156,18 +171,18 @@ impl Registry {
 
 async fn put(
     sql: &mut SqliteConnection,
-    letter: u64,
-    received_at: Timestamp,
+    wish: &ReplayWish,
     at: Timestamp,
     who: &str,
 ) -> Result<(), RegistryError> {
-    let put = "INSERT INTO replays (letter, received_at, state, why, asked_at, asked_by) \
-               VALUES ($1, $2, 'asked', '', $3, $4) \
+    let put = "INSERT INTO replays \
+               (letter, received_at, state, why, asked_at, asked_by, shift_ms) \
+               VALUES ($1, $2, 'asked', '', $3, $4, $5) \
                ON CONFLICT (letter) DO UPDATE SET received_at = excluded.received_at, \
                state = 'asked', why = '', asked_at = excluded.asked_at, \
-               asked_by = excluded.asked_by, done_at = NULL";
-    let query = sqlx::query(put).bind(place(letter)).bind(received_at.as_millis());
-    query.bind(at.as_millis()).bind(who).execute(sql).await?;
+               asked_by = excluded.asked_by, done_at = NULL, shift_ms = excluded.shift_ms";
+    let query = sqlx::query(put).bind(place(wish.letter)).bind(wish.received_at.as_millis());
+    query.bind(at.as_millis()).bind(who).bind(wish.shift_ms).execute(sql).await?;
     Ok(())
 }
 
@@ -188,6 +203,7 @@ fn replay(row: &SqliteRow) -> Result<Replay, RegistryError> {
         asked_at: Timestamp::from_millis(row.try_get("asked_at")?),
         asked_by: row.try_get("asked_by")?,
         done_at: row.try_get::<Option<i64>, _>("done_at")?.map(Timestamp::from_millis),
+        shift_ms: row.try_get("shift_ms")?,
     })
 }
 

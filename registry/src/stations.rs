@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use domain::{Mapping, ParameterCode, Place, Profile, Station, StationCode};
+use domain::{EcReference, Mapping, ParameterCode, Place, Profile, Station, StationCode};
 use serde_json::json;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -21,6 +21,9 @@ const NAME_CHARS_MAX: usize = 200;
 
 /// A name that another system gives: a Sparkplug device below its group and node is the longest.
 const KNOWN_AS_BYTES_MAX: usize = 256;
+
+/// No clock is further from UTC than this, east or west (the widest in use is 14 hours).
+const UTC_OFFSET_S_MAX: i32 = 14 * 3_600;
 
 /// Other systems that know one station.
 const KNOWN_AS_MAX: usize = 16;
@@ -106,11 +109,12 @@ pub(crate) async fn put(change: &mut Change, station: &Station) -> Result<bool, 
 
 async fn write(sql: &mut SqliteConnection, station: &Station) -> Result<(), RegistryError> {
     let statement = "INSERT INTO stations \
-                     (code, name, lat, lon, river, km_from_mouth, interval_ms) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7) \
+                     (code, name, lat, lon, river, km_from_mouth, interval_ms, utc_offset_s) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
                      ON CONFLICT (code) DO UPDATE SET name = excluded.name, \
                      lat = excluded.lat, lon = excluded.lon, river = excluded.river, \
-                     km_from_mouth = excluded.km_from_mouth, interval_ms = excluded.interval_ms";
+                     km_from_mouth = excluded.km_from_mouth, interval_ms = excluded.interval_ms, \
+                     utc_offset_s = excluded.utc_offset_s";
     sqlx::query(statement)
         .bind(station.code.as_str())
         .bind(&station.name)
@@ -119,6 +123,7 @@ async fn write(sql: &mut SqliteConnection, station: &Station) -> Result<(), Regi
         .bind(&station.river)
         .bind(station.km_from_mouth)
         .bind(millis(station.interval))
+        .bind(station.profile.utc_offset_s.map(i64::from))
         .execute(sql)
         .await?;
     Ok(())
@@ -138,8 +143,8 @@ async fn write_fields(sql: &mut SqliteConnection, station: &Station) -> Result<(
             });
         }
         let statement = "INSERT INTO station_fields \
-                         (station, position, name, parameter, scale, shift) \
-                         VALUES ($1, $2, $3, $4, $5, $6)";
+                         (station, position, name, parameter, scale, shift, ec) \
+                         VALUES ($1, $2, $3, $4, $5, $6, $7)";
         sqlx::query(statement)
             .bind(code)
             .bind(position)
@@ -147,6 +152,7 @@ async fn write_fields(sql: &mut SqliteConnection, station: &Station) -> Result<(
             .bind(field.parameter.as_str())
             .bind(field.scale)
             .bind(field.offset)
+            .bind(field.ec.map(EcReference::as_str))
             .execute(&mut *sql)
             .await?;
     }
@@ -219,7 +225,7 @@ pub(crate) async fn find(
     let names = "SELECT name FROM station_names WHERE station = $1 ORDER BY position";
     let rows = sqlx::query(names).bind(code.as_str()).fetch_all(sql).await?;
     let known_as = rows.iter().map(|row| row.try_get("name")).collect::<Result<_, _>>()?;
-    let station = station(&row, |_| Some(Profile { fields }))?;
+    let station = station(&row, |_| Some(Profile { fields, utc_offset_s: None }))?;
     Ok(Some(Station { known_as, ..station }))
 }
 
@@ -230,13 +236,15 @@ fn station(
     let code: String = row.try_get("code")?;
     let place = |lat: Option<f64>, lon: Option<f64>| Some(Place { lat: lat?, lon: lon? });
     let interval_ms: i64 = row.try_get("interval_ms")?;
+    let utc_offset_s: Option<i64> = row.try_get("utc_offset_s")?;
+    let utc_offset_s = utc_offset_s.and_then(|seconds| i32::try_from(seconds).ok());
     Ok(Station {
         name: row.try_get("name")?,
         place: place(row.try_get("lat")?, row.try_get("lon")?),
         river: row.try_get("river")?,
         km_from_mouth: row.try_get("km_from_mouth")?,
         interval: Duration::from_millis(u64::try_from(interval_ms).unwrap_or(0)),
-        profile: profile(&code).unwrap_or_default(),
+        profile: Profile { utc_offset_s, ..profile(&code).unwrap_or_default() },
         known_as: Vec::new(),
         code: StationCode::new(&code)
             .map_err(|why| RegistryError::damaged(Noun::Station, &code, why))?,
@@ -246,12 +254,17 @@ fn station(
 fn mapping(row: &SqliteRow) -> Result<Mapping, RegistryError> {
     let (station, parameter): (String, String) =
         (row.try_get("station")?, row.try_get("parameter")?);
+    let ec: Option<String> = row.try_get("ec")?;
+    let unknown =
+        |ec: &String| RegistryError::damaged(Noun::Station, &station, format!("ec `{ec}`"));
+    let ec = ec.map(|ec| EcReference::parse(&ec).ok_or_else(|| unknown(&ec))).transpose()?;
     Ok(Mapping {
         name: row.try_get("name")?,
         parameter: ParameterCode::new(&parameter)
             .map_err(|why| RegistryError::damaged(Noun::Station, station, why))?,
         scale: row.try_get("scale")?,
         offset: row.try_get("shift")?,
+        ec,
     })
 }
 
@@ -290,21 +303,49 @@ fn check(station: &Station) -> Result<(), RegistryError> {
         if !field.scale.is_finite() || field.scale == 0.0 || !field.offset.is_finite() {
             return bad("scale and offset are numbers, and scale is not 0");
         }
+        if let Some(why) = unreferred(field) {
+            return bad(&why);
+        }
+    }
+    if station.profile.utc_offset_s.is_some_and(|it| UTC_OFFSET_S_MAX < it.abs()) {
+        return bad("utc_offset is -14:00 to +14:00");
     }
     Ok(())
+}
+
+/// Why it is not known, or not believed, what a field's conductivity is referred to.
+fn unreferred(field: &Mapping) -> Option<String> {
+    let (name, parameter) = (&field.name, &field.parameter);
+    match (field.ec, EcReference::of(parameter), EcReference::told_by(name)) {
+        (Some(_), None, _) => {
+            Some(format!("`ec` is for conductivities, and `{name}` is {parameter}"))
+        }
+        (None, Some(ours), Some(told)) if ours != told => {
+            let likely = match told {
+                EcReference::Raw => "as measured",
+                EcReference::At25 => "referred to 25 °C",
+                EcReference::At20 => "referred to 20 °C",
+            };
+            Some(format!(
+                "`{name}` is likely {likely}, and {parameter} is not: say which with \
+                 ec = \"raw\", \"25\" or \"20\""
+            ))
+        }
+        _ => None,
+    }
 }
 
 pub(crate) fn text(station: &Station) -> String {
     let field = |m: &Mapping| {
         json!({ "name": m.name, "parameter": m.parameter.as_str(),
-                "scale": m.scale, "offset": m.offset })
+                "scale": m.scale, "offset": m.offset, "ec": m.ec.map(EcReference::as_str) })
     };
     json!({
         "code": station.code.as_str(), "name": station.name,
         "lat": station.place.map(|p| p.lat), "lon": station.place.map(|p| p.lon),
         "river": station.river, "km_from_mouth": station.km_from_mouth,
         "interval_ms": millis(station.interval),
-        "known_as": station.known_as,
+        "known_as": station.known_as, "utc_offset_s": station.profile.utc_offset_s,
         "fields": station.profile.fields.iter().map(field).collect::<Vec<_>>(),
     })
     .to_string()

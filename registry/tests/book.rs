@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use domain::{
-    ChannelKind, Clock, Duty, Language, Level, Mapping, Parameter, ParameterCode, Person, PersonId,
-    Place, Profile, Range, Rule, RuleCode, Station, StationCode, Timestamp, standard_parameters,
+    ChannelKind, Clock, Duty, EcReference, Language, Level, Mapping, Parameter, ParameterCode,
+    Person, PersonId, Place, Profile, Range, Rule, RuleCode, Station, StationCode, Timestamp,
+    standard_parameters,
 };
 use registry::{
     Login, Noun, Registry, RegistryError, River, RiverKind, Role, SESSIONS_PER_USER_MAX, secret,
@@ -64,7 +65,9 @@ fn xuan_hoa() -> Station {
                 parameter: salinity(),
                 scale: 0.1,
                 offset: -0.05,
+                ec: None,
             }],
+            utc_offset_s: Some(25_200),
         },
         known_as: vec!["24e124136B502217".to_owned()],
     }
@@ -278,8 +281,10 @@ async fn a_station_that_means_nothing_is_refused() {
     let book = book().await;
     let field = |scale, offset| Profile {
         fields: vec![Mapping { scale, offset, ..xuan_hoa().profile.fields[0].clone() }],
+        utc_offset_s: None,
     };
-    let twice = Profile { fields: vec![xuan_hoa().profile.fields[0].clone(); 2] };
+    let twice = vec![xuan_hoa().profile.fields[0].clone(); 2];
+    let twice = Profile { fields: twice, utc_offset_s: None };
     let place = |lat, lon| Some(Place { lat, lon });
     let bad = [
         Station { name: "  ".to_owned(), ..xuan_hoa() },
@@ -301,6 +306,43 @@ async fn a_station_that_means_nothing_is_refused() {
         let error = book.put_station(&station).await.unwrap_err();
         assert!(matches!(error, RegistryError::BadValue { what: Noun::Station, .. }), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_profile_says_what_a_conductivity_is_referred_to() {
+    let book = book().await;
+    let with = |name: &str, parameter: &str, ec: Option<EcReference>| {
+        let mut station = xuan_hoa();
+        let parameter = ParameterCode::new(parameter).unwrap();
+        let (name, scale, offset) = (name.to_owned(), 0.001, 0.0);
+        station.profile.fields.push(Mapping { name, parameter, scale, offset, ec });
+        station
+    };
+    for ec in [None, Some(EcReference::Raw), Some(EcReference::At25), Some(EcReference::At20)] {
+        let station = with("EC", "conductivity", ec);
+        book.registry.put_station(&station).await.unwrap();
+        assert_eq!(book.registry.station(&station.code).await.unwrap(), Some(station.clone()));
+        assert_eq!(book.registry.stations().await.unwrap(), [station]);
+    }
+    for (name, parameter, ec, part) in [
+        ("SpCond", "conductivity", None, "likely referred to 25 °C"),
+        ("EC_20", "conductivity_25", None, "likely referred to 20 °C"),
+        ("EC_raw", "conductivity_25", None, "likely as measured"),
+        ("Sal2", "salinity", Some(EcReference::Raw), "`ec` is for conductivities"),
+    ] {
+        let refused = book.registry.put_station(&with(name, parameter, ec)).await.unwrap_err();
+        assert!(refused.to_string().contains(part), "{refused}");
+    }
+    for (name, parameter, ec) in [
+        ("SpCond", "conductivity_25", None),
+        ("SpCond", "conductivity", Some(EcReference::At25)),
+        ("SpCond", "conductivity", Some(EcReference::Raw)),
+    ] {
+        book.registry.put_station(&with(name, parameter, ec)).await.unwrap();
+    }
+    let mut far = xuan_hoa();
+    far.profile.utc_offset_s = Some(15 * 3_600);
+    assert!(book.registry.put_station(&far).await.is_err());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use domain::{Clock, Station, StationCode, Timestamp};
-use registry::{CommandState, Registry, RegistryError, ReplayState, Wish, config_hash};
+use registry::{CommandState, Registry, RegistryError, ReplayState, ReplayWish, Wish, config_hash};
 use serde_json::{Map, Value, json};
 
 struct Held(AtomicI64);
@@ -158,11 +158,14 @@ async fn a_letter_that_went_in_is_not_asked_for_again_and_one_that_failed_is() {
     let book = book().await;
     let came = Timestamp::from_millis(7);
     let ask = async |letters: &[(u64, Timestamp)]| {
-        let asked = book.registry.ask_replays(letters).await.unwrap();
+        let wish = |&(letter, received_at)| ReplayWish { letter, received_at, shift_ms: Some(5) };
+        let wishes: Vec<_> = letters.iter().map(wish).collect();
+        let asked = book.registry.ask_replays(&wishes).await.unwrap();
         (asked.asked, asked.already)
     };
     assert_eq!(ask(&[(3, came), (4, came)]).await, (vec![3, 4], vec![]));
-    assert_eq!(book.registry.replays_asked(10).await.unwrap().len(), 2);
+    let waiting = book.registry.replays_asked(10).await.unwrap();
+    assert_eq!(waiting.iter().map(|it| it.shift_ms).collect::<Vec<_>>(), [Some(5), Some(5)]);
     let done = [
         (3, ReplayState::Replayed, String::new()),
         (4, ReplayState::Failed, "values.x: unknown parameter".to_owned()),
@@ -173,6 +176,8 @@ async fn a_letter_that_went_in_is_not_asked_for_again_and_one_that_failed_is() {
     assert_eq!(ask(&[(3, Timestamp::from_millis(9))]).await, (vec![3], vec![]));
     assert_eq!(book.registry.forget_replays(4).await.unwrap(), 1);
     assert_eq!(book.registry.replays(0, 100).await.unwrap().len(), 1);
-    let many: Vec<_> = (0..10_001).map(|n| (n, came)).collect();
+    let many: Vec<_> = (0..10_001)
+        .map(|letter| ReplayWish { letter, received_at: came, shift_ms: None })
+        .collect();
     assert!(book.registry.ask_replays(&many).await.is_err());
 }

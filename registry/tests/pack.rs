@@ -189,7 +189,7 @@ fn a_slip_in_a_key_is_answered_with_the_nearest_right_one() {
         "stations.toml",
         "[[station]]\ncode = \"xuan-hoa\"\nname = \"Xuân Hòa\"\nintervall = \"5m\"",
         &expect![
-            "stations.toml: station[xuan-hoa].intervall: unknown key; did you mean `interval`? (known: code, name, lat, lon, river, km_from_mouth, interval, known_as, field)"
+            "stations.toml: station[xuan-hoa].intervall: unknown key; did you mean `interval`? (known: code, name, lat, lon, river, km_from_mouth, interval, known_as, utc_offset, field)"
         ],
     );
     check(
@@ -203,7 +203,7 @@ fn a_slip_in_a_key_is_answered_with_the_nearest_right_one() {
             "{STATION} [[station.field]]\nname = \"Sal\"\nparameter = \"salinity\"\nscael = 2"
         ),
         &expect![
-            "stations.toml: station[xuan-hoa].field[Sal].scael: unknown key; did you mean `scale`? (known: name, parameter, scale, offset)"
+            "stations.toml: station[xuan-hoa].field[Sal].scael: unknown key; did you mean `scale`? (known: name, parameter, scale, offset, ec)"
         ],
     );
     check(

@@ -1,10 +1,11 @@
 //! `saltline deadletter …`: the packets that were refused, looked at beside a running engine, and sent in again by it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use domain::{Reason, Timestamp};
-use registry::{Registry, Replay, ReplayState};
+use registry::{Registry, Replay, ReplayState, ReplayWish};
 use serde_json::{Value, json};
 
 use super::output::{self, Format, Row};
@@ -51,10 +52,38 @@ enum Act {
         /// Every letter there is, where nothing else is chosen.
         #[arg(long)]
         all: bool,
+        /// Move the times that could not be believed: by so much, as 5m or -7h or 20524d3h, or auto: each station's so
+        /// that its last letter was taken when it came. Letters refused as too_old or in_future, unless --reason says
+        /// another.
+        #[arg(long, allow_hyphen_values = true, value_parser = shift)]
+        shift: Option<Shift>,
         /// Ask, and do not wait for the engine.
         #[arg(long)]
         no_wait: bool,
     },
+}
+
+/// By how much times are moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shift {
+    /// By so many milliseconds.
+    By(i64),
+    /// As each station's last letter says.
+    Auto,
+}
+
+fn shift(text: &str) -> Result<Shift, String> {
+    if text == "auto" {
+        return Ok(Shift::Auto);
+    }
+    let (sign, long) = match text.strip_prefix('-') {
+        Some(long) => (-1, long),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let wanted = "write a duration, as 5m, -7h or 20524d3h, or auto";
+    let long = super::span(long).ok_or(wanted)?;
+    let millis = i64::try_from(long.as_millis()).map_err(|_| wanted)?;
+    Ok(Shift::By(sign * millis))
 }
 
 /// Which letters.
@@ -116,33 +145,63 @@ impl Deadletter {
                 let row = |kept: &Kept| row(kept, self.output);
                 output::rows(self.output, &found.iter().map(row).collect::<Vec<_>>())
             }
-            Act::Replay { choice, all, no_wait } => {
+            Act::Replay { choice, all, shift, no_wait } => {
                 if choice.is_empty() && !all {
                     let why =
                         "choose letters by --id, --station, --reason or --since, or say --all";
                     return Err(Trouble::Usage(why.to_owned()));
                 }
+                let any_reason = shift.is_none() || choice.reason.is_some() || choice.id.is_some();
                 let wanted = choice.wanted(now)?;
-                let found = letters::newest(&dir.join(DEAD_LETTERS), &wanted, LETTERS_MAX)?;
-                replay(&registry, &found, no_wait, self.output).await
+                let mut found = letters::newest(&dir.join(DEAD_LETTERS), &wanted, LETTERS_MAX)?;
+                found.retain(|kept| any_reason || is_of_time(kept.letter.reason));
+                let wishes = wishes(found, shift);
+                replay(&registry, &wishes, no_wait, self.output).await
             }
         }
     }
 }
 
+fn is_of_time(reason: Reason) -> bool {
+    matches!(reason, Reason::TooOld | Reason::InFuture)
+}
+
+/// The letters with what is to be done to their times.
+fn wishes(mut found: Vec<Kept>, shift: Option<Shift>) -> Vec<ReplayWish> {
+    found.sort_unstable_by_key(|kept| kept.id);
+    let letters: Vec<_> = found.into_iter().map(|kept| (kept.id, kept.letter)).collect();
+    let auto = match shift {
+        Some(Shift::Auto) => ingest::auto_shifts(&letters, &ingest::ADMIT),
+        Some(Shift::By(_)) | None => BTreeMap::new(),
+    };
+    let wish = |(letter, kept): &(u64, ingest::DeadLetter)| ReplayWish {
+        letter: *letter,
+        received_at: kept.received_at,
+        shift_ms: match shift {
+            Some(Shift::By(millis)) => Some(millis),
+            Some(Shift::Auto) => auto.get(letter).copied(),
+            None => None,
+        },
+    };
+    letters.iter().map(wish).collect()
+}
+
 async fn replay(
     registry: &Registry,
-    found: &[Kept],
+    wishes: &[ReplayWish],
     no_wait: bool,
     format: Format,
 ) -> Result<(), Trouble> {
-    if found.is_empty() {
+    if wishes.is_empty() {
         return Err(Trouble::No("no letter is kept that fits".to_owned()));
     }
-    let named: Vec<_> = found.iter().map(|kept| (kept.id, kept.letter.received_at)).collect();
-    let asked = registry.ask_replays(&named).await?;
+    let asked = registry.ask_replays(wishes).await?;
     if !asked.already.is_empty() {
-        eprintln!("{} of {} went in before and stay as they are", asked.already.len(), found.len());
+        eprintln!(
+            "{} of {} went in before and stay as they are",
+            asked.already.len(),
+            wishes.len()
+        );
     }
     let ids = (asked.asked.iter().min().copied(), asked.asked.iter().max().copied());
     let (Some(first), Some(last)) = ids else {
@@ -170,7 +229,7 @@ async fn wait(
     let begun = tokio::time::Instant::now();
     loop {
         let mut replays = registry.replays(first, last).await?;
-        replays.retain(|replay| asked.binary_search_by(|id| replay.letter.cmp(id)).is_ok());
+        replays.retain(|replay| asked.binary_search(&replay.letter).is_ok());
         if replays.iter().all(|replay| replay.state != ReplayState::Asked) {
             return Ok(replays);
         }
@@ -187,6 +246,7 @@ fn done_row(replay: &Replay) -> Row {
     vec![
         ("id", json!(replay.letter)),
         ("outcome", json!(replay.state.as_str())),
+        ("shift_s", json!(replay.shift_ms.map(|millis| millis as f64 / 1e3))),
         ("why", json!(replay.why)),
     ]
 }
@@ -223,4 +283,27 @@ fn row(kept: &Kept, format: Format) -> Row {
 /// A line stays a line.
 fn visible(letter: char) -> char {
     if letter.is_control() { '·' } else { letter }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shift_goes_both_ways_or_finds_itself() {
+        for (text, wanted) in [
+            ("auto", Some(Shift::Auto)),
+            ("5m", Some(Shift::By(300_000))),
+            ("+5m", Some(Shift::By(300_000))),
+            ("-7h", Some(Shift::By(-25_200_000))),
+            ("20524d 3h", Some(Shift::By(1_773_284_400_000))),
+            ("20524d3h", Some(Shift::By(1_773_284_400_000))),
+            ("--5m", None),
+            ("0s", None),
+            ("yesterday", None),
+            ("", None),
+        ] {
+            assert_eq!(shift(text).ok(), wanted, "{text}");
+        }
+    }
 }

@@ -1,11 +1,13 @@
 //! `saltline station …`: works on the data folder, beside a running engine.
 
 use clap::{Args, Subcommand};
-use domain::{StationCode, Timestamp};
+use domain::{StationCode, Timestamp, parse_utc_offset};
+use ingest::Clocks;
 use serde_json::json;
 
 use super::output::{self, Format, Row};
 use super::{Place, Trouble, claim, command, token};
+use crate::snapshot;
 use crate::store::open_registry;
 
 /// The stations of the province.
@@ -103,6 +105,9 @@ struct Add {
     /// What a gateway or another broker calls it, as a LoRaWAN DevEUI; may be said several times.
     #[arg(long = "known-as", value_name = "NAME")]
     known_as: Vec<String>,
+    /// How far its clock is ahead of UTC, as +07:00, where it writes times without an offset. They are refused else.
+    #[arg(long, allow_hyphen_values = true)]
+    utc_offset: Option<String>,
 }
 
 impl Station {
@@ -164,7 +169,11 @@ impl Station {
                 output::rows(self.output, &all.iter().map(row).collect::<Vec<_>>())
             }
             Act::Show { code } => match registry.station(&parse(&code)?).await? {
-                Some(station) => output::one(self.output, &row(&station)),
+                Some(station) => {
+                    let mut row = row(&station);
+                    row.extend(clock(&settings.data_dir, &station.code));
+                    output::one(self.output, &row)
+                }
                 None => Err(Trouble::No(format!("there is no station `{code}`"))),
             },
         }
@@ -185,6 +194,12 @@ impl Add {
             _ => return Err(Trouble::Usage("--lat and --lon are degrees".to_owned())),
         };
         station.known_as = self.known_as;
+        station.profile.utc_offset_s = match self.utc_offset.as_deref() {
+            Some(text) => Some(parse_utc_offset(text).ok_or_else(|| {
+                Trouble::Usage("--utc-offset is the station's clock, as +07:00 or Z".to_owned())
+            })?),
+            None => None,
+        };
         station.river = self.river;
         station.km_from_mouth = self.km;
         station.interval = std::time::Duration::try_from(self.interval)
@@ -215,6 +230,18 @@ fn row(station: &domain::Station) -> Row {
         ("km", json!(station.km_from_mouth)),
         ("interval_s", json!(interval_s)),
         ("known_as", json!(station.known_as.join(", "))),
+        ("utc_offset_s", json!(station.profile.utc_offset_s)),
+    ]
+}
+
+/// How far its clock is from ours, as the engine saved it last (every half minute, and when it stops).
+fn clock(dir: &std::path::Path, code: &StationCode) -> Row {
+    let clocks = Clocks::default();
+    clocks.restore(snapshot::load(dir).map(|saved| saved.clocks).unwrap_or_default());
+    let found = clocks.offset(code);
+    vec![
+        ("clock_offset_s", json!(found.as_ref().map(|it| it.ahead_ms as f64 / 1e3))),
+        ("clock_seen_at", json!(found.map(|it| it.at.to_string()))),
     ]
 }
 

@@ -33,7 +33,7 @@ impl Round {
             }
             let (state, why) = match self.letter(replay, &mut book).await? {
                 Ok((pass, letter)) => {
-                    outcome(self.errands.intake.retake(&pass, &letter, &mut batch))
+                    outcome(self.errands.intake.retake(&pass, &letter, replay.shift_ms, &mut batch))
                 }
                 Err(why) => (ReplayState::Failed, why),
             };

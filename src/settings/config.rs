@@ -26,6 +26,8 @@ pub struct Config {
     pub serial: Vec<ingest::serial::Config>,
     /// Buses of SDI-12 sensors.
     pub sdi12: Vec<ingest::sdi12::Config>,
+    /// Departments that get files.
+    pub exports: Vec<crate::export::Circular10>,
     /// Where pages and the API are served.
     pub http_listen: SocketAddr,
     /// The address that people reach the pages by.
@@ -100,6 +102,7 @@ impl Config {
             modbus,
             serial,
             sdi12,
+            exports: super::export::read(layers)?,
             http_listen: at("http.listen").address()?,
             public_url: at("http.public_url").optional(),
             segment_bytes_max: at("journal.segment").size(1 << 16, 1 << 32)?,

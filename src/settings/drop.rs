@@ -22,6 +22,7 @@ dir = ""
 format = ""
 station = ""
 offset = ""
+grows = false
 settle = "5s"
 every = "2s"
 file_bytes_max = "64MiB"
@@ -75,39 +76,32 @@ fn config(typed: &Table, usual: &Table) -> Result<Config, (&'static str, String)
         let format = Format::parse(text).filter(|it| *it != Format::Sparkplug);
         format.ok_or_else(|| ("format", format!("there are {names}")))
     });
+    let grows = typed.get("grows").and_then(Value::as_bool).unwrap_or_default();
+    let format = format.transpose()?;
+    if grows && format.is_some_and(|format| !format.has_lines()) {
+        return Err(("format", "what grows has lines: circular-10, table, json-lines".to_owned()));
+    }
     let station = filled("station")?
         .map(|text| StationCode::new(text).map_err(|error| ("station", error.to_string())));
     Ok(Config {
         name: name.to_owned(),
         dir: PathBuf::from(filled("dir")?.ok_or_else(|| ("dir", "name a folder".to_owned()))?),
-        format: format.transpose()?,
+        format,
         station: station.transpose()?,
         offset_s: filled("offset")?.map(offset).transpose()?,
         settle: time("settle")?,
         every: time("every")?.max(Duration::from_millis(100)),
         file_bytes_max: size(text("file_bytes_max")?, 1 << 10, 1 << 30)
             .map_err(|wanted| ("file_bytes_max", wanted))?,
+        grows,
         done_kept: filled("done_kept")?.map(|_| time("done_kept")).transpose()?,
     })
 }
 
 /// `+07:00` and `Z`, as seconds.
 fn offset(text: &str) -> Result<i32, (&'static str, String)> {
-    let bad = || ("offset", "write the loggers' offset from UTC, as +07:00 or Z".to_owned());
-    if text == "Z" {
-        return Ok(0);
-    }
-    let (sign, rest) = match text.split_at_checked(1) {
-        Some(("+", rest)) => (1, rest),
-        Some(("-", rest)) => (-1, rest),
-        _ => return Err(bad()),
-    };
-    let (hours, minutes) = rest.split_once(':').ok_or_else(bad)?;
-    let number = |text: &str, most: i32| {
-        let two = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse::<i32>().ok().filter(|&n| two && n <= most).ok_or_else(bad)
-    };
-    Ok(sign * (number(hours, 14)? * 3_600 + number(minutes, 59)? * 60))
+    let wanted = || ("offset", "write the loggers' offset from UTC, as +07:00 or Z".to_owned());
+    domain::parse_utc_offset(text).ok_or_else(wanted)
 }
 
 #[cfg(test)]
@@ -155,6 +149,7 @@ mod tests {
             ("dir = \"\"", "name a folder"),
             ("format = \"xml\"", "circular-10"),
             ("format = \"sparkplug\"", "circular-10"),
+            ("grows = true\nformat = \"json\"", "what grows has lines"),
             ("station = \"Xuân Hòa\"", "a-z"),
             ("offset = \"7\"", "+07:00"),
             ("offset = \"+7:00\"", "+07:00"),

@@ -10,6 +10,7 @@ mod entry; // an entry of a list
 mod modbus; // lines that we ask on
 mod serial; // loggers that write lines of text
 mod sdi12; // sensors on a bus of their own
+mod export; // departments that get files
 mod firmware; // whose word counts, and how it goes out
 
 pub(crate) use config::duration;

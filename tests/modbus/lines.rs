@@ -126,10 +126,14 @@ async fn what_is_not_believed_is_a_letter_with_its_registers_and_goes_in_again()
         parameter: domain::ParameterCode::new("salinity").unwrap(),
         scale: 1.0,
         offset: 0.0,
+        ec: None,
     });
     let pass = Pass { station: Arc::new(station) };
     let mut batch = Batch::default();
-    assert_eq!(stand.intake.retake(&pass, &letter, &mut batch), Answer::Stored { refused: None });
+    assert_eq!(
+        stand.intake.retake(&pass, &letter, None, &mut batch),
+        Answer::Stored { refused: None }
+    );
 }
 
 /// Off unless it is allowed; and then only what the profile names, in its range, once, with its record in the book.

@@ -2,6 +2,7 @@
 
 import getpass
 import gzip
+import json
 import os
 import pathlib
 import shutil
@@ -168,3 +169,77 @@ def test_openssh_fills_the_folder(dropping, tmp_path):
         server.wait()
     assert len(settled(dropping)) == 20
     count(dropping, "xuan-hoa", "salinity", 20)
+
+
+@pytest.fixture
+def growing(engine, tmp_path):
+    folder = tmp_path / "loggers"
+    folder.mkdir()
+    saltline = engine(ingest={"drop": [
+        {"name": "grows", "dir": str(folder), "grows": True, "every": "50ms", "offset": "+07:00"}]})
+    saltline.station("xuan-hoa")
+    saltline.start()
+    saltline.drop = folder
+    return saltline
+
+
+def test_a_logger_that_writes_on_is_read_line_by_line_through_kills(growing):
+    saltline, path = growing, growing.drop / "xuan-hoa.dat"
+    rows = [(NOW - 3000 + n, 15000 + n, 28.4) for n in range(2000)]
+    text = toa5(["conductivity", "water_temperature"], rows)
+    head, lines = text[:text.index('"' + time.strftime("%Y", time.gmtime(NOW)))], text.splitlines(keepends=True)[4:]
+    assert len(lines) == 2000
+    with path.open("w", newline="") as out:
+        out.write(head)
+        for n, line in enumerate(lines):
+            # Half a line first: it is not read before it is whole.
+            out.write(line[:9])
+            out.flush()
+            if n in (0, 400, 900):
+                count(saltline, "xuan-hoa", "conductivity", n) if n else None
+                saltline.kill()
+                saltline.start()
+            out.write(line[9:])
+            out.flush()
+    found = count(saltline, "xuan-hoa", "conductivity", 2000)
+    assert [row["value"] for row in found] == [(15000 + n) / 1000 for n in range(2000)]
+    assert path.exists() and not (growing.drop / "done").exists()
+    # A start reads nothing again.
+    saltline.stop()
+    saltline.start()
+    with path.open("a") as out:
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(NOW + 7 * 3600))
+        out.write(f'"{stamp}",2000,17000,wet\r\n"{stamp}",2001,17000,28.5\r\n')
+    count(saltline, "xuan-hoa", "conductivity", 2001)
+    assert saltline.metric("saltline_readings_received_total") == 2 and saltline.metric("saltline_readings_duplicate_total") == 0
+    letter = json.loads(saltline.cli("deadletter", "list", "-o", "json"))[0]
+    assert letter["reason"] == "not_a_number" and "wet" in letter["payload"] and letter["topic"] == "file/table+25200"
+
+
+def test_a_growing_file_that_is_rotated_truncated_or_changed_is_told_and_nothing_is_lost(growing):
+    saltline, path = growing, growing.drop / "xuan-hoa.csv"
+    row = lambda n: f"{NOW - 1000 + n},{n / 100}\n"
+    path.write_text("time,salinity\n" + "".join(row(n) for n in range(10)))
+    count(saltline, "xuan-hoa", "salinity", 10)
+    with path.open("a") as out:
+        out.write(row(10))
+        path.rename(growing.drop / "xuan-hoa.csv.1")
+        out.write(row(11))
+    path.write_text("time,salinity\n" + row(12))
+    count(saltline, "xuan-hoa", "salinity", 13)
+    assert saltline.metric("saltline_drop_anew_total") == 0
+    # Cut to nothing and begun again, as copytruncate does.
+    path.write_text("time,salinity\n" + row(13) + row(14))
+    count(saltline, "xuan-hoa", "salinity", 15)
+    assert saltline.metric("saltline_drop_anew_total") >= 1
+    # Other columns in the same file: an alarm, also when it happened while nobody looked.
+    saltline.kill()
+    path.write_text("time,ph,salinity\n" + f"{NOW},7.1,0.5\n")
+    saltline.start()
+    assert count(saltline, "xuan-hoa", "ph", 1)[0]["value"] == 7.1
+    assert saltline.metric("saltline_drop_headers_changed_total") == 1
+    # What has no lines is left alone.
+    (growing.drop / "xuan-hoa.json").write_text("[]")
+    (growing.drop / "unknown.csv").write_text("time,salinity\n" + row(1))
+    wait_for("a letter", lambda: any(it["reason"] == "unknown_station" for it in json.loads(saltline.cli("deadletter", "list", "-o", "json"))))
+    assert saltline.metric("saltline_readings_unaccounted") == 0

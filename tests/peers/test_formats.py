@@ -189,3 +189,38 @@ def test_a_sparkplug_node_is_understood_by_what_it_said_at_its_birth(engine, mos
     assert saltline.metric("saltline_readings_unaccounted") == 0
     edge.close()
     assert saltline.stop() == 0
+
+
+def test_a_python_edge_node_is_understood_at_our_own_door(engine):
+    """`pysparkplug` of PyPI makes the bytes, of every type that a sensor may have."""
+    import pysparkplug as sparkplug
+    from pysparkplug import DataType, Metric
+
+    saltline = engine()
+    saltline.pack(stations__toml=STATIONS.replace("Tiền Giang/edge/pier", "tg/edge/pier"))
+    made = json.loads(saltline.cli("token", "add", "edge", "--grant", "write:spBv1.0/tg/+/edge/#", "-o", "json"))
+    saltline.start()
+    edge = Client(saltline, "edge", made["token"])
+    now = int(time.time() * 1000)
+    metric = lambda name, kind, value, at=now, **more: Metric(timestamp=at, name=name, datatype=kind, value=value, **more)
+    birth = sparkplug.NBirth(timestamp=now, seq=0, metrics=(metric("bdSeq", DataType.INT64, 0),))
+    edge.publish("spBv1.0/tg/NBIRTH/edge", birth.encode())
+    device = sparkplug.DBirth(timestamp=now, seq=1, metrics=(
+        metric("Water/Salinity", DataType.FLOAT, 8.85, alias=1), metric("ph", DataType.DOUBLE, 7.1, alias=2),
+        metric("water_temperature", DataType.INT16, -3, alias=3), metric("battery", DataType.UINT32, 12, alias=4),
+        metric("signal", DataType.INT32, -87, alias=5), metric("turbidity", DataType.UINT64, 40, alias=6),
+        metric("EC", DataType.INT32, 14250, alias=7), metric("door", DataType.BOOLEAN, True, alias=8),
+        metric("make", DataType.STRING, "somebody", alias=9)))
+    edge.publish("spBv1.0/tg/DBIRTH/edge/pier", device.encode())
+    newest = lambda parameter: list(rows(saltline, "xuan-hoa", parameter).values())
+    wait_for("the birth", lambda: newest("salinity") == [8.85])
+    for parameter, value in [("ph", 7.1), ("water_temperature", -3), ("battery", 12), ("signal", -87), ("turbidity", 40), ("conductivity", 14.25)]:
+        assert newest(parameter) == [value], parameter
+    data = sparkplug.DData(timestamp=now + 1000, seq=2, metrics=(
+        metric("Water/Salinity", DataType.FLOAT, 9.25, now + 1000), metric("ph", DataType.DOUBLE, None, now + 1000, is_null=True),
+        metric("Water/Salinity", DataType.FLOAT, 7.75, now - 3_600_000, is_historical=True)))
+    edge.publish("spBv1.0/tg/DDATA/edge/pier", data.encode())
+    wait_for("the data", lambda: rows(saltline, "xuan-hoa", "salinity") == {iso(now - 3_600_000): 7.75, iso(now): 8.85, iso(now + 1000): 9.25})
+    assert rows(saltline, "xuan-hoa", "ph") == {iso(now): 7.1, iso(now + 1000): None}
+    assert saltline.metric("saltline_packets_refused_total") == 0 and saltline.metric("saltline_sparkplug_gaps_total") == 0
+    edge.close()

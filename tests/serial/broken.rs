@@ -179,7 +179,7 @@ async fn a_refused_line_goes_in_when_its_profile_is_mended() {
     let station = domain::Station::new(domain::StationCode::new("pier").unwrap());
     let pass = Pass { station: Arc::new(station) };
     let mut batch = Batch::default();
-    let again = stand.intake.retake(&pass, &letter, &mut batch);
+    let again = stand.intake.retake(&pass, &letter, None, &mut batch);
     assert!(matches!(again, Answer::Refused(_)), "still not mended: {again:?}");
     let text = "device = \"plain\"\nsource = \"a test\"\n[poll]\nask = \"R\\r\\n\"\n[[sentence]]\nwords = 4\n\
                 value = [{ parameter = \"salinity\", word = 0, unit = \"g/L\" }]";
@@ -188,7 +188,7 @@ async fn a_refused_line_goes_in_when_its_profile_is_mended() {
     stand.run(vec![line("line", path, &[("pier", &mended, "")], Some(Duration::from_secs(60)))]);
     let went_in = || {
         let mut batch = Batch::default();
-        stand.intake.retake(&pass, &letter, &mut batch) == Answer::Stored { refused: None }
+        stand.intake.retake(&pass, &letter, None, &mut batch) == Answer::Stored { refused: None }
     };
     stand.until("the letter goes in", went_in).await;
     stand.stopped().await;

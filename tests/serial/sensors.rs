@@ -318,8 +318,12 @@ async fn a_measurement_that_is_not_believed_goes_in_when_the_profile_is_mended()
         parameter: domain::ParameterCode::new("salinity").unwrap(),
         scale: 1.0,
         offset: 0.0,
+        ec: None,
     });
     let pass = Pass { station: Arc::new(station) };
     let mut batch = Batch::default();
-    assert_eq!(stand.intake.retake(&pass, &letter, &mut batch), Answer::Stored { refused: None });
+    assert_eq!(
+        stand.intake.retake(&pass, &letter, None, &mut batch),
+        Answer::Stored { refused: None }
+    );
 }

@@ -26,6 +26,8 @@ pub struct Config {
     pub every: Duration,
     /// A larger file, packed or not, is bad.
     pub file_bytes_max: u64,
+    /// Do loggers write on in their files? Then whole new lines are read, and the files stay.
+    pub grows: bool,
     /// For how long files stay in `done`; `None` for ever.
     pub done_kept: Option<Duration>,
 }

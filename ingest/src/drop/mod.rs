@@ -11,6 +11,7 @@ mod pieces; // a large file, a commit at a time
 mod scan; // which files are whole
 mod outcome; // where a file goes, and what is written beside it
 mod header; // a table whose columns changed
+mod grow; // files that a logger writes on
 mod worker; // look, read, commit, move, wait
 
 pub use config::Config;

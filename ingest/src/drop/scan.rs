@@ -85,7 +85,7 @@ impl Scan {
     }
 }
 
-fn list(dir: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
+pub(super) fn list(dir: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name();

@@ -15,12 +15,15 @@ use crate::formats::shape::{Shape, Way};
 use crate::intake::{Batch, Came, Intake, Pass};
 
 use super::config::Config;
+use super::grow::Growing;
 use super::header::Headers;
 use super::name;
 use super::outcome::{Outcome, put_away};
 use super::pieces::{header, pieces};
 use super::scan::{DONE, Scan, Whole};
 use super::unpack::{Unpacked, unpack};
+
+mod growing; // files that stay
 
 /// How often old files are looked for in `done`.
 const CLEAN_EVERY: Duration = Duration::from_secs(3_600);
@@ -35,6 +38,9 @@ pub struct Drop {
     intake: Intake,
     scan: Scan,
     headers: Headers,
+    growing: Growing,
+    /// Where it is remembered how far growing files were read.
+    state: PathBuf,
     cleaned: Option<Instant>,
 }
 
@@ -45,11 +51,18 @@ impl std::fmt::Debug for Intake {
 }
 
 impl Drop {
-    /// A folder whose files go into this intake.
+    /// A folder whose files go into this intake. How far growing files were read is remembered in the folder `state`.
     #[must_use]
-    pub fn new(config: Config, intake: &Intake) -> Self {
-        let (scan, headers) = (Scan::default(), Headers::default());
-        Self { config: Arc::new(config), intake: intake.clone(), scan, headers, cleaned: None }
+    pub fn new(config: Config, intake: &Intake, state: &Path) -> Self {
+        Self {
+            config: Arc::new(config),
+            intake: intake.clone(),
+            scan: Scan::default(),
+            headers: Headers::default(),
+            growing: Growing::default(),
+            state: state.to_owned(),
+            cleaned: None,
+        }
     }
 
     /// Takes files until told to stop; a file that is under way is finished, or left where it is.
@@ -58,6 +71,9 @@ impl Drop {
     /// [`JournalError`]: the disk failed; nothing more may be taken.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), JournalError> {
         tracing::info!(folder = self.config.name, dir = %self.config.dir.display(), "watching a folder");
+        if self.config.grows {
+            return self.run_growing(stop).await;
+        }
         while !stop.is_cancelled() {
             for file in self.look().await {
                 if stop.is_cancelled() {
@@ -108,7 +124,7 @@ impl Drop {
             Ok(files) => {
                 let mut outcome = Outcome::default();
                 for unpacked in files {
-                    self.store(file, &unpacked, &mut outcome).await?;
+                    self.store(&file.path, &unpacked, 0, &mut outcome).await?;
                 }
                 outcome
             }
@@ -147,8 +163,9 @@ impl Drop {
 
     async fn store(
         &mut self,
-        file: &Whole,
+        path: &Path,
         unpacked: &Unpacked,
+        lines_before: i64,
         outcome: &mut Outcome,
     ) -> Result<(), JournalError> {
         let Some(format) = self.config.format.or_else(|| name::format(&unpacked.name)) else {
@@ -156,8 +173,11 @@ impl Drop {
             outcome.refuse(&unpacked.name, None, Refusal { reason: Reason::Malformed, detail });
             return Ok(());
         };
-        let pass = self.whose(&file.path, &unpacked.name);
-        self.watch_header(format, pass.as_ref(), unpacked);
+        let pass = self.whose(path, &name_of(Path::new(&unpacked.name)));
+        if format == Format::Table {
+            let head = &unpacked.bytes[..header(&unpacked.bytes)];
+            self.note_header(pass.as_ref(), &unpacked.name, head);
+        }
         let offset_s = self.config.offset_s;
         let shape = Shape { format, offset_s, precision: Precision::default() };
         let came = Came { shape, way: Way::File, retained: false };
@@ -169,7 +189,8 @@ impl Drop {
             outcome.stored += body.stored;
             for (line, refusal) in body.refused {
                 let line = line.and_then(|line| i64::try_from(line).ok());
-                outcome.refuse(&unpacked.name, line.map(|it| it + piece.lines_before), refusal);
+                let line = line.map(|it| it + piece.lines_before + lines_before);
+                outcome.refuse(&unpacked.name, line, refusal);
             }
         }
         Ok(())
@@ -209,16 +230,12 @@ impl Drop {
         }
     }
 
-    fn watch_header(&mut self, format: Format, pass: Option<&Pass>, file: &Unpacked) {
-        if format != Format::Table {
-            return;
-        }
+    fn note_header(&mut self, pass: Option<&Pass>, file: &str, head: &[u8]) {
         let station = pass.map_or("", |pass| pass.station.code.as_str());
-        let head = &file.bytes[..header(&file.bytes)];
         if let Some(changed) = self.headers.note(station, head) {
             metrics::counter!("saltline_drop_headers_changed_total").increment(1);
             tracing::error!(
-                folder = self.config.name, station, file = file.name, gone = ?changed.gone, new = ?changed.new,
+                folder = self.config.name, station, file, gone = ?changed.gone, new = ?changed.new,
                 "the columns of a station's files have changed"
             );
         }

@@ -4,9 +4,13 @@
 //! Read as implementers write it: either line end, a decimal comma, and an empty value, `-` or `NaN` where the device
 //! is in error. Lines that follow each other with one time are one report.
 
+mod write; // what a department's server takes
+
 use std::borrow::Cow;
 
 use domain::{Reason, Refusal, Report, Said, Stated, Status, Timestamp, VIETNAM_OFFSET_S};
+
+pub use write::{Line, stamp, symbol, write};
 
 use super::part::{Part, lines};
 use super::{VALUES_MAX, loose, refused};

@@ -103,10 +103,16 @@ fn add<'a>(
 /// The first line, without its end, and how many lines of a file it is: a string may hold line ends.
 fn first_line(text: &[u8]) -> (&[u8], u64) {
     let (mut quoted, mut escaped, mut lines) = (false, false, 1);
-    // Only a field's value may be quoted, and fields come after the first blank that is not escaped.
+    // Only a field's value may be quoted, and fields come after the first blank that is not escaped, behind whatever
+    // blanks the line begins with. In a comment nothing is.
+    let begin = text.iter().position(|byte| *byte == b'\n' || !byte.is_ascii_whitespace());
+    let begin = begin.unwrap_or(text.len());
+    let comment = text.get(begin) == Some(&b'#');
     let mut in_fields = false;
-    for (place, &byte) in text.iter().enumerate() {
+    for (place, &byte) in text.iter().enumerate().skip(begin) {
         match byte {
+            b'\n' if comment => return (&text[..place], lines),
+            _ if comment => {}
             _ if escaped => escaped = false,
             b'\\' => escaped = true,
             b'"' if in_fields => quoted = !quoted,
@@ -297,6 +303,17 @@ mod tests {
             assert_eq!(parts.len(), 1, "{line}");
             let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
             assert_eq!(told(&parts[0]), (station.map(str::to_owned), taken, values), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_quote_that_quotes_nothing_swallows_no_line() {
+        for text in
+            ["# it's 5\" wide\nph value=7", " \t# \"\n  ph value=7\n", "\"q x=1\nph value=7"]
+        {
+            let parts = decode(text.as_bytes(), Precision::default());
+            let last = parts.last().unwrap();
+            assert_eq!((last.line, last.bytes), (Some(2), &b"ph value=7"[..]), "{text}");
         }
     }
 

@@ -79,6 +79,12 @@ impl Format {
         }
     }
 
+    /// Does it consist of lines that stand for themselves, or behind a header?
+    #[must_use]
+    pub const fn has_lines(self) -> bool {
+        matches!(self, Self::JsonLines | Self::Circular10 | Self::Table | Self::LineProtocol)
+    }
+
     /// The format with this name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -44,11 +44,17 @@ impl<'a> Part<'a> {
     }
 }
 
-/// The lines of a text with their numbers, whatever ends them, without a byte order mark and empty lines.
+/// The lines of a text with their numbers, whatever ends them, without byte order marks (files that were put behind each
+/// other have several) and empty lines.
 pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let trimmed = |line| <[u8]>::trim_ascii_end(line);
     (1..).zip(text.split(|&byte| byte == b'\n').map(trimmed)).filter(|(_, line)| !line.is_empty())
+}
+
+fn trimmed(mut line: &[u8]) -> &[u8] {
+    while let Some(rest) = line.strip_prefix(b"\xef\xbb\xbf") {
+        line = rest;
+    }
+    line.trim_ascii_end()
 }
 
 #[cfg(test)]
@@ -60,5 +66,7 @@ mod tests {
         let found: Vec<_> = lines(b"\xef\xbb\xbfa\tb\t\r\n\n c\r\nd").collect();
         assert_eq!(found, [(1, &b"a\tb"[..]), (3, b" c"), (4, b"d")]);
         assert_eq!(lines(b"").count() + lines(b"\r\n").count(), 0);
+        let joined: Vec<_> = lines(b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n").collect();
+        assert_eq!(joined, [(1, &b"a"[..]), (2, b"b")]);
     }
 }

@@ -58,7 +58,7 @@ pub fn decode(payload: &[u8], clock: Clock) -> Result<Vec<Part<'_>>, Refusal> {
         .from_reader(payload);
     let mut row = csv::ByteRecord::new();
     let shape = header(&mut reader, &mut row)?;
-    let head = payload[..position(&reader)].trim_ascii_end();
+    let head = without_ends(&payload[..position(&reader)]);
     let mut parts = Vec::new();
     // The reader counts a line that ends in CR LF only when it begins the next.
     let (mut line, mut counted) = (1, 0);
@@ -71,8 +71,8 @@ pub fn decode(payload: &[u8], clock: Clock) -> Result<Vec<Part<'_>>, Refusal> {
             Err(error) => return Err(refused(Reason::Malformed, &error.to_string())),
         }
         let end = position(&reader);
-        let bytes = payload[start..end].trim_ascii();
-        let first = end - payload[start..end].trim_ascii_start().len();
+        let bytes = without_ends(&payload[start..end]);
+        let first = start + payload[start..end].iter().take_while(|&&byte| is_end(byte)).count();
         line += payload[counted..first].iter().filter(|&&byte| byte == b'\n').count() as u64;
         counted = first;
         let (station, report) = match entry(&shape, &row, delimiter, clock) {
@@ -83,13 +83,25 @@ pub fn decode(payload: &[u8], clock: Clock) -> Result<Vec<Part<'_>>, Refusal> {
     }
 }
 
+fn is_end(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
+}
+
+/// Without the line ends around it; a tab or a blank there stands between columns.
+fn without_ends(bytes: &[u8]) -> &[u8] {
+    let start = bytes.iter().position(|&byte| !is_end(byte)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|&byte| !is_end(byte)).map_or(start, |last| last + 1);
+    &bytes[start..end]
+}
+
 fn position(reader: &csv::Reader<&[u8]>) -> usize {
     usize::try_from(reader.position().byte()).unwrap_or(usize::MAX)
 }
 
 /// What stands between the columns: of comma, semicolon and tab the one that the first line has most of.
 fn delimiter(payload: &[u8]) -> u8 {
-    let first = payload.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let mut lines = payload.split(|&byte| is_end(byte));
+    let first = lines.find(|line| !line.is_empty()).unwrap_or_default();
     let count = |mark: u8| first.iter().filter(|&&byte| byte == mark).count();
     // The last of the greatest: a comma where there is nothing.
     [b'\t', b';', b','].into_iter().max_by_key(|&mark| count(mark)).unwrap_or(b',')
@@ -344,6 +356,27 @@ mod tests {
         assert_eq!(values(&parts[0])[0].1, Some(8.85));
         let parts = decode(b"time\tsalinity\n20240312050000\t8.85\n", HANOI).unwrap();
         assert_eq!(parts[0].report.as_ref().unwrap().taken, at("2024-03-11T22:00:00Z"));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_row_has_its_empty_columns() {
+        let text =
+            "\ttime\tph\t\r\nx\t2024-03-11T22:00:00Z\twet\t\r\n\t2024-03-11T22:00:00Z\t7\t\r\n";
+        let parts = decode(text.as_bytes(), UTC).unwrap();
+        assert_eq!(parts[0].report.as_ref().unwrap_err().reason, Reason::NotANumber);
+        for part in &parts {
+            let kept = part.kept();
+            let again = decode(&kept, UTC).unwrap();
+            assert_eq!(again.len(), 1);
+            assert_eq!(again[0].report, part.report);
+        }
+    }
+
+    #[test]
+    fn the_first_line_tells_the_delimiter_whatever_ends_it() {
+        let parts = decode(b"\r\n\ntime;ph\r2024-03-11T22:00:00Z;7,1\ra,b,c,d,e\n", UTC).unwrap();
+        assert_eq!(values(&parts[0])[0].1, Some(7.1));
+        assert_eq!(parts[1].report.as_ref().unwrap_err().reason, Reason::Malformed);
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl Address {
 }
 
 /// Whom we trust, and how we show who we are.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
     /// PEM file with the authorities that may have signed the broker's certificate; the system's where none is named.
     pub authorities: Option<PathBuf>,

@@ -22,5 +22,5 @@ pub(crate) mod fuzzing; // what reads a broker's bytes, for the fuzzer
 
 pub use config::{Address, BadAddress, Config, Login, Tls, Version};
 pub use template::{BadTemplate, Template};
-pub use tls::TlsError;
+pub use tls::{TlsError, connector};
 pub use worker::{Upstream, UpstreamError};

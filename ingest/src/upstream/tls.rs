@@ -32,7 +32,10 @@ pub enum TlsError {
 }
 
 /// What the next handshake uses.
-pub(super) fn connector(tls: &Tls) -> Result<TlsConnector, TlsError> {
+///
+/// # Errors
+/// [`TlsError`] where a file cannot be read, or nobody is trusted.
+pub fn connector(tls: &Tls) -> Result<TlsConnector, TlsError> {
     let roots = Arc::new(authorities(tls.authorities.as_deref())?);
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?

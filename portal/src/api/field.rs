@@ -10,7 +10,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use domain::{Reason, StationCode};
-use registry::{Command, Held, RegistryError, Replay, StationConfig, Wish};
+use registry::{Command, Held, RegistryError, Replay, ReplayWish, StationConfig, Wish};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -218,18 +218,35 @@ pub(crate) async fn one_letter(
     Ok(private(Json(LetterSaid::new(letter, &replays))))
 }
 
-/// `POST /api/v1/deadletter/{id}/replay`: asks the engine to send the letter in again; what became of it is found at
-/// the letter. Asking again for one that went in changes nothing.
+/// Seconds that times are moved by, as milliseconds. More than a century is a slip.
+fn shift(uri: &Uri) -> Result<Option<i64>, Problem> {
+    const SHIFT_S_MAX: f64 = 3.2e9;
+    let pairs = Pairs::strict(uri, &["shift_s"])?;
+    let Some(text) = pairs.get("shift_s") else { return Ok(None) };
+    let seconds = text.parse().ok().filter(|seconds: &f64| seconds.abs() <= SHIFT_S_MAX);
+    let seconds = seconds.ok_or_else(|| {
+        Problem::bad_query("shift_s is seconds, as 1773266400 or -25200: within a century")
+    })?;
+    Ok(Some((seconds * 1e3).round() as i64))
+}
+
+/// `POST /api/v1/deadletter/{id}/replay?shift_s=`: asks the engine to send the letter in again, with the times moved
+/// that could not be believed; what became of it is found at the letter. Asking again for one that went in changes
+/// nothing.
 pub(crate) async fn replay(
     State(site): State<Arc<Site>>,
     Segment(id): Segment,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let signed = acting(&site, &headers).await?;
+    let shift_ms = shift(&uri)?;
     let field = field(&site)?;
     let letter = letter(field, &id).await?;
     let registry = field.registry.by(&signed.user.name);
-    let asked = registry.ask_replays(&[(letter.id, letter.received_at)]).await.map_err(refused)?;
+    let (id, received_at) = (letter.id, letter.received_at);
+    let wish = ReplayWish { letter: id, received_at, shift_ms };
+    let asked = registry.ask_replays(&[wish]).await.map_err(refused)?;
     let status = if asked.asked.is_empty() { StatusCode::OK } else { StatusCode::ACCEPTED };
     let replays = registry.replays(letter.id, letter.id).await.map_err(trouble)?;
     Ok((status, private(Json(LetterSaid::new(letter, &replays)))).into_response())

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::field::GapsSaid;
 use super::{Segment, station};
+use crate::field::ClockOff;
 use crate::problem::Problem;
 use crate::query::Pairs;
 use crate::site::Site;
@@ -35,6 +36,22 @@ pub(crate) struct StationWhole {
     parameters: Vec<ParameterSaid>,
     /// Reports that are missing; `null` where the station does not number them.
     gaps: Option<GapsSaid>,
+    /// How far its clock is from ours; `null` where its reports state no time.
+    clock: Option<ClockSaid>,
+}
+
+#[derive(Serialize)]
+struct ClockSaid {
+    offset_s: f64,
+    reports: usize,
+    at: String,
+}
+
+impl From<ClockOff> for ClockSaid {
+    fn from(clock: ClockOff) -> Self {
+        let ClockOff { ahead_ms, reports, at } = clock;
+        Self { offset_s: ahead_ms as f64 / 1e3, reports, at: at.to_string() }
+    }
 }
 
 #[derive(Serialize)]
@@ -108,5 +125,7 @@ pub(crate) async fn one(
     let parameters = said.collect();
     let field = site.settings.field.as_ref();
     let gaps = field.and_then(|field| field.gaps_of(&station.code)).as_ref().map(GapsSaid::new);
-    Ok(Json(StationWhole { station: StationSaid::new(station, &book), parameters, gaps }))
+    let clock = field.and_then(|field| field.clock.as_ref()(&station.code)).map(Into::into);
+    let station = StationSaid::new(station, &book);
+    Ok(Json(StationWhole { station, parameters, gaps, clock }))
 }

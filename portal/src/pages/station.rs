@@ -38,6 +38,12 @@ const HOURS_MAX: u32 = 8_784;
 /// Without `hours`: two days hold four tides.
 const HOURS_DEFAULT: u32 = 48;
 
+/// A clock that is ahead by more than this is wrong; nothing that comes late looks so.
+const AHEAD_MAX_MS: i64 = 60_000;
+
+/// Reports that are later than this, and than two intervals, are not only on their way.
+const LATE_MAX: Duration = Duration::from_mins(10);
+
 /// `GET /s/{station}?hours=&parameter=`
 pub(crate) async fn station(
     Given(site): Given<Arc<Site>>,
@@ -90,6 +96,7 @@ async fn page(site: &Site, lang: Lang, code: &str, uri: &Uri) -> Result<Markup, 
         @if charts.is_empty() { p.none { (lang.say("Trạm này chưa gửi số đo nào.", "This station has not sent any reading yet.")) } }
         (table)
         (here.gaps())
+        (here.clock_off())
         p {
             a href=(here.download(known.len())) download { (lang.say("Tải bảng số liệu (CSV, mở bằng Excel)", "Download as a table (CSV, opens in Excel)")) }
             " · "
@@ -258,6 +265,35 @@ impl<'a> Here<'a> {
                     (lang.clock(asked, self.now))
                 }
                 "."
+            }
+        }
+    }
+
+    /// One line on the station's clock, where it is off by more than people would not mind.
+    fn clock_off(&self) -> Markup {
+        let (lang, field) = (self.lang, self.site.settings.field.as_ref());
+        let clock = field.and_then(|field| field.clock.as_ref()(&self.station.code));
+        let late = LATE_MAX.max(self.station.interval * 2).as_millis();
+        let late = i64::try_from(late).unwrap_or(i64::MAX);
+        let off = |ahead_ms: i64| AHEAD_MAX_MS < ahead_ms || ahead_ms < -late;
+        let Some(clock) = clock.filter(|it| off(it.ahead_ms)) else { return html! {} };
+        let minutes = clock.ahead_ms.unsigned_abs() / 60_000;
+        let (count, unit) = match minutes {
+            0..=120 => (minutes, lang.say("phút", "min")),
+            121..=2_880 => (minutes / 60, lang.say("giờ", "h")),
+            _ => (minutes / 1_440, lang.say("ngày", "d")),
+        };
+        html! {
+            p.gaps {
+                @if 0 < clock.ahead_ms {
+                    (lang.say("Đồng hồ của trạm nhanh ", "The station's clock is ahead by "))
+                } @else {
+                    (lang.say(
+                        "Đồng hồ của trạm chậm, hoặc bản tin đến trễ, ",
+                        "The station's clock is behind, or its reports are late, by ",
+                    ))
+                }
+                (count) " " (unit) "."
             }
         }
     }

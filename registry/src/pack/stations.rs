@@ -2,16 +2,26 @@
 
 use std::collections::HashSet;
 
-use domain::{Mapping, Place, Profile, Station};
+use domain::{EcReference, Mapping, Place, Profile, Station, parse_utc_offset};
 
 use super::section::{Section, parse};
 use super::{PackError, Problem, STATIONS};
 use crate::River;
 
-const KEYS: [&str; 9] =
-    ["code", "name", "lat", "lon", "river", "km_from_mouth", "interval", "known_as", "field"];
+const KEYS: [&str; 10] = [
+    "code",
+    "name",
+    "lat",
+    "lon",
+    "river",
+    "km_from_mouth",
+    "interval",
+    "known_as",
+    "utc_offset",
+    "field",
+];
 const KNOWN_AS: &str = "a list of names, as [\"24e124136b502217\"]";
-const FIELD_KEYS: [&str; 4] = ["name", "parameter", "scale", "offset"];
+const FIELD_KEYS: [&str; 5] = ["name", "parameter", "scale", "offset", "ec"];
 
 pub(super) fn read(text: &str) -> Result<Vec<Station>, PackError> {
     let table = parse(STATIONS, text)?;
@@ -58,7 +68,7 @@ fn station(section: &Section<'_>) -> Result<Station, PackError> {
         river: section.text_maybe("river")?.map(str::to_owned),
         km_from_mouth: section.number_maybe("km_from_mouth", "kilometres, as 42.0")?,
         interval: section.duration("interval")?,
-        profile: Profile { fields },
+        profile: Profile { fields, utc_offset_s: utc_offset(section)? },
         known_as: section.texts_maybe("known_as", KNOWN_AS)?,
     })
 }
@@ -74,6 +84,19 @@ fn place(section: &Section<'_>) -> Result<Option<Place>, PackError> {
     }
 }
 
+fn utc_offset(section: &Section<'_>) -> Result<Option<i32>, PackError> {
+    let Some(text) = section.text_maybe("utc_offset")? else { return Ok(None) };
+    let wanted = "how far its clock is ahead of UTC, as \"+07:00\" or \"Z\"";
+    let offset = parse_utc_offset(text);
+    offset.map(Some).ok_or_else(|| section.wrong("utc_offset", &text.into(), wanted))
+}
+
+fn ec(field: &Section<'_>) -> Result<Option<EcReference>, PackError> {
+    let Some(text) = field.text_maybe("ec")? else { return Ok(None) };
+    let wanted = "what it is referred to: \"raw\", \"25\" or \"20\"";
+    EcReference::parse(text).map(Some).ok_or_else(|| field.wrong("ec", &text.into(), wanted))
+}
+
 fn mapping(field: &Section<'_>) -> Result<Mapping, PackError> {
     let wanted = "a number: value = scale * said + offset";
     Ok(Mapping {
@@ -81,5 +104,6 @@ fn mapping(field: &Section<'_>) -> Result<Mapping, PackError> {
         parameter: field.code("parameter", "a parameter, as \"salinity\"")?,
         scale: field.number_maybe("scale", wanted)?.unwrap_or(1.0),
         offset: field.number_maybe("offset", wanted)?.unwrap_or(0.0),
+        ec: ec(field)?,
     })
 }

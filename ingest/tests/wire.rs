@@ -1,0 +1,132 @@
+//! The examples of docs/wire.md are read as the document says: whoever writes a station from it can trust them. An
+//! example is a fenced block whose info string names, behind the language, the topic that its dead letter would have.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use bytes::Bytes;
+use domain::{Mapping, ParameterCode, Report, Stated, Station, StationCode, Timestamp};
+use ingest::modbus::Profile;
+use ingest::sparkplug::{Heard, Nodes};
+use ingest::{ADMIT, Format, ParameterTable, Shape, admit, chirpstack};
+
+/// 2026-03-12T05:00:00+07:00, which every example speaks of.
+const AT: Timestamp = Timestamp::from_millis(1_773_266_400_000);
+
+struct Example {
+    language: String,
+    topic: String,
+    text: String,
+}
+
+fn blocks() -> Vec<Example> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/wire.md");
+    let document = std::fs::read_to_string(file).unwrap();
+    let (mut blocks, mut lines) = (Vec::new(), document.lines());
+    while let Some(line) = lines.next() {
+        let Some(info) = line.strip_prefix("```") else { continue };
+        let (language, topic) = info.split_once(' ').unwrap_or((info, ""));
+        let text: Vec<&str> = lines.by_ref().take_while(|line| !line.starts_with("```")).collect();
+        let (language, topic) = (language.to_owned(), topic.to_owned());
+        blocks.push(Example { language, topic, text: format!("{}\n", text.join("\n")) });
+    }
+    blocks
+}
+
+impl Example {
+    fn bytes(&self) -> Bytes {
+        if self.language != "hex" {
+            return Bytes::from(self.text.clone());
+        }
+        let digits: Vec<u8> = self.text.bytes().filter(u8::is_ascii_hexdigit).collect();
+        let byte =
+            |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        digits.chunks(2).map(byte).collect()
+    }
+
+    /// What a station gets that sends it, as one report after the other.
+    fn check(&self, see: impl Fn(&Report<'_>)) -> Format {
+        let bytes = self.bytes();
+        if self.topic.starts_with("spBv1.0/") {
+            let (Heard::Reports { reports, .. }, None) =
+                Nodes::default().hear(&self.topic, &bytes, AT)
+            else {
+                panic!("{} is not heard", self.topic);
+            };
+            reports.iter().for_each(see);
+            return Format::Sparkplug;
+        }
+        if let Some(device) = ingest::chirpstack_device(&self.topic) {
+            chirpstack::decode(&bytes, device).unwrap().iter().for_each(see);
+            return Format::ChirpStack;
+        }
+        let shape = Shape::of_topic(&self.topic).expect("a topic of dead letters");
+        for part in shape.read(&bytes, AT).unwrap() {
+            let report = part.report.unwrap_or_else(|refusal| panic!("{}: {refusal}", self.topic));
+            see(&report);
+        }
+        shape.format
+    }
+}
+
+#[test]
+fn every_format_has_an_example_that_says_what_the_document_says() {
+    let table = ParameterTable::new(&domain::standard_parameters());
+    let mut station = Station::new(StationCode::new("xuan-hoa").unwrap());
+    station.profile.fields.push(Mapping {
+        name: "BattV_Min".to_owned(),
+        parameter: ParameterCode::new("battery").unwrap(),
+        scale: 1.0,
+        offset: 0.0,
+        ec: None,
+    });
+    let mut seen = BTreeSet::new();
+    for example in blocks().iter().filter(|example| !example.topic.is_empty()) {
+        let first = std::cell::Cell::new(true);
+        let format = example.check(|report| {
+            let admission =
+                admit(report, &station, &table, &ADMIT, AT + std::time::Duration::from_secs(600));
+            assert!(admission.refused.is_empty(), "{}: {:?}", example.topic, admission.refused);
+            if !first.replace(false) {
+                return;
+            }
+            let admitted = admission.admitted.unwrap();
+            assert_eq!(report.taken, Stated::At(AT), "{}", example.topic);
+            let value = |code: &str| {
+                admitted
+                    .values
+                    .iter()
+                    .find(|it| it.parameter.as_str() == code)
+                    .and_then(|it| it.value)
+            };
+            assert_eq!(value("salinity"), Some(8.85), "{}", example.topic);
+            let ph = value("ph").expect("every example has a pH");
+            assert!((7.1..7.13).contains(&ph), "{}: {ph}", example.topic);
+        });
+        assert!(!first.get(), "{} says nothing", example.topic);
+        seen.insert(format.as_str());
+    }
+    let all: BTreeSet<_> = Format::ALL.into_iter().map(Format::as_str).collect();
+    assert_eq!(seen, all, "a format without an example");
+}
+
+#[test]
+fn the_device_profile_of_the_document_is_one() {
+    let mut profiles = blocks().into_iter().filter(|it| it.text.contains("\n[[value]]"));
+    let profile = profiles.next().expect("there is one");
+    Profile::read("example", &profile.text).unwrap();
+    assert!(profiles.next().is_none());
+}
+
+#[test]
+fn a_refused_modbus_reading_of_the_document_reads_back() {
+    let letters = blocks().into_iter().find(|it| it.text.starts_with("modbus 1\n"));
+    let reports = ingest::modbus::decode(letters.expect("there is one").text.as_bytes()).unwrap();
+    assert_eq!(
+        reports[0].taken,
+        Stated::At(Timestamp::parse_rfc3339("2026-03-12T05:00:00Z").unwrap())
+    );
+    assert_eq!(reports[0].values[0].value, Some(17.4));
+}

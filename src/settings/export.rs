@@ -1,0 +1,356 @@
+//! Departments that get files: `[[export.circular10]]`, a list, so its keys are read entry by entry. What an entry does
+//! not say it has from [`USUAL`].
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use toml::{Table, Value};
+use url::Url;
+
+use super::config::duration;
+use super::layers::check_keys;
+use super::{Layers, SettingsError};
+use crate::export::{Circular10, Ftp, LineEnd, Named, Sftp, Target};
+
+const KEY: &str = "export.circular10";
+
+/// Every key of an entry, with what holds where it is not said.
+const USUAL: &str = r#"
+name = ""
+url = ""
+password_file = ""
+key_file = ""
+known_hosts_file = ""
+tls_ca_file = ""
+stations = []
+names = []
+symbols = []
+file = "{station}_{time}.txt"
+dated_folders = false
+every = "5m"
+settle = "1m"
+keep = "60d"
+line_end = "crlf"
+retry_max = "5m"
+patience = "30s"
+"#;
+
+/// A slot divides an hour, so that slots begin with the hour wherever the clock stands.
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// Letters that stand in a file's name on every server, and mean nothing else there.
+fn plain(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 128
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+/// Reads every entry of the layer that set the list last.
+pub(super) fn read(layers: &Layers) -> Result<Vec<Circular10>, SettingsError> {
+    let (origin, list) = layers.get(KEY);
+    let usual: Table = USUAL.parse().expect("a fixed text that the tests read");
+    let mut read: Vec<Circular10> = Vec::new();
+    for (at, entry) in list.as_array().into_iter().flatten().enumerate() {
+        let key = format!("{KEY}[{at}]");
+        let Some(typed) = entry.as_table() else {
+            let wanted = "write [[export.circular10]] and its keys below it";
+            return Err(bad(origin, key, format!("`{entry}`"), wanted));
+        };
+        check_keys(origin, &key, typed, &usual)?;
+        let entry = Entry { origin, key: &key, typed, usual: &usual };
+        let config = entry.config()?;
+        if read.iter().any(|other| other.name == config.name) {
+            return Err(entry.bad("name", "another export has this name"));
+        }
+        read.push(config);
+    }
+    Ok(read)
+}
+
+fn bad(origin: &str, key: String, found: String, wanted: &str) -> SettingsError {
+    SettingsError::BadValue { origin: origin.to_owned(), key, found, wanted: wanted.to_owned() }
+}
+
+/// One entry as it was typed.
+struct Entry<'a> {
+    origin: &'a str,
+    key: &'a str,
+    typed: &'a Table,
+    usual: &'a Table,
+}
+
+impl Entry<'_> {
+    fn config(&self) -> Result<Circular10, SettingsError> {
+        let name = self.text("name");
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if name.is_empty() || 32 < name.len() || !name.chars().all(fits) {
+            return Err(self.bad("name", "use 1 to 32 of a-z, 0-9 and -"));
+        }
+        let file = self.text("file");
+        if !plain(&file.replace(['{', '}'], ""))
+            || !file.contains("{station}")
+            || !file.contains("{time}")
+        {
+            let wanted = "write a name with {station} and {time}, of letters, digits, -, _ and .";
+            return Err(self.bad("file", wanted));
+        }
+        let every = self.time("every")?;
+        if every < Duration::from_secs(60)
+            || every.subsec_nanos() != 0
+            || !HOUR.as_secs().is_multiple_of(every.as_secs())
+        {
+            return Err(
+                self.bad("every", "write 1m to 1h, so that slots fill an hour: 5m, 10m, 15m")
+            );
+        }
+        Ok(Circular10 {
+            name: name.to_owned(),
+            target: self.target()?,
+            stations: self.codes("stations")?,
+            names: self.named("names", "stations and their names, as [\"xuan-hoa=XH01\"]")?,
+            symbols: self
+                .named("symbols", "parameters and their symbols, as [\"chlorophyll=Chla\"]")?,
+            file: file.to_owned(),
+            dated_folders: self.value("dated_folders").as_bool().unwrap_or_default(),
+            every,
+            settle: self.time("settle")?,
+            keep: self.time("keep")?,
+            line_end: match self.text("line_end") {
+                "crlf" => LineEnd::CrLf,
+                "lf" => LineEnd::Lf,
+                _ => return Err(self.bad("line_end", "write \"crlf\" or \"lf\"")),
+            },
+            retry_max: self.time("retry_max")?,
+            patience: self.time("patience")?,
+        })
+    }
+
+    fn target(&self) -> Result<Target, SettingsError> {
+        let text = self.text("url");
+        let wanted =
+            "write a folder, sftp://user@host:22/folder, ftp://user@host:21/folder or ftps://…";
+        if text.starts_with(['/', '.']) {
+            self.only(&[], "a folder")?;
+            return Ok(Target::Folder(PathBuf::from(text)));
+        }
+        let url = Url::parse(text).map_err(|_| self.bad("url", wanted))?;
+        let (Some(host), user) = (url.host_str(), url.username()) else {
+            return Err(self.bad("url", wanted));
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        if user.is_empty() || user.starts_with('-') || host.is_empty() || host.starts_with('-') {
+            return Err(self.bad("url", wanted));
+        }
+        if url.password().is_some() {
+            return Err(self.bad("url", "a password stands in a file: password_file"));
+        }
+        let decoded = |text: &str| percent(text).ok_or_else(|| self.bad("url", wanted));
+        let (user, folder) = (decoded(user)?, decoded(url.path())?);
+        let path = |key| self.optional(key).map(PathBuf::from);
+        match url.scheme() {
+            "sftp" => {
+                self.only(&["key_file", "known_hosts_file"], "sftp://")?;
+                let (port, key_file) = (url.port().unwrap_or(22), path("key_file"));
+                let known_hosts_file = path("known_hosts_file");
+                // `/in` is the server's own folder; `/~/in` is one below where we land.
+                let folder = match folder.strip_prefix("/~") {
+                    Some(below) => below.trim_start_matches('/').to_owned(),
+                    None if folder == "/" => String::new(),
+                    None => folder,
+                };
+                Ok(Target::Sftp(Sftp { host, port, user, folder, key_file, known_hosts_file }))
+            }
+            scheme @ ("ftp" | "ftps") => {
+                let own: &[&str] = if scheme == "ftps" {
+                    &["password_file", "tls_ca_file"]
+                } else {
+                    &["password_file"]
+                };
+                self.only(own, scheme)?;
+                let tls = ingest::upstream::Tls { authorities: path("tls_ca_file"), own: None };
+                let folder = if folder == "/" { String::new() } else { folder };
+                Ok(Target::Ftp(Ftp {
+                    host,
+                    port: url.port().unwrap_or(21),
+                    user,
+                    password: self.password()?,
+                    folder,
+                    tls: (scheme == "ftps").then_some(tls),
+                }))
+            }
+            _ => Err(self.bad("url", wanted)),
+        }
+    }
+
+    /// Of the keys that some targets have, only these may be set.
+    fn only(&self, own: &[&str], of: &str) -> Result<(), SettingsError> {
+        for key in ["password_file", "key_file", "known_hosts_file", "tls_ca_file"] {
+            if self.optional(key).is_some() && !own.contains(&key) {
+                return Err(self.bad(key, &format!("{of} has none")));
+            }
+        }
+        Ok(())
+    }
+
+    fn password(&self) -> Result<String, SettingsError> {
+        let Some(path) = self.optional("password_file") else { return Ok(String::new()) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
+        let password = text.trim().to_owned();
+        // It would be another command to the server.
+        if password.contains(['\r', '\n']) {
+            return Err(self.bad("password_file", "a password is one line"));
+        }
+        Ok(password)
+    }
+
+    fn codes<T: FromStr<Err: std::fmt::Display>>(
+        &self,
+        key: &str,
+    ) -> Result<Vec<T>, SettingsError> {
+        let code = |value: &Value| {
+            let text = value.as_str().ok_or_else(|| self.bad(key, "write a list of codes"))?;
+            text.parse().map_err(|why: T::Err| self.bad(key, &why.to_string()))
+        };
+        self.value(key).as_array().into_iter().flatten().map(code).collect()
+    }
+
+    fn named<T: FromStr<Err: std::fmt::Display>>(
+        &self,
+        key: &str,
+        wanted: &str,
+    ) -> Result<Vec<Named<T>>, SettingsError> {
+        let pair = |value: &Value| {
+            let pair = value.as_str().and_then(|text| text.split_once('='));
+            let (ours, theirs) = pair.ok_or_else(|| self.bad(key, wanted))?;
+            let ours =
+                ours.trim().parse().map_err(|why: T::Err| self.bad(key, &why.to_string()))?;
+            let theirs = theirs.trim().to_owned();
+            // `PM2,5` is a symbol of the circular.
+            match plain(&theirs.replace(',', "")) {
+                true => Ok(Named { ours, theirs }),
+                false => Err(self.bad(key, "a name there is of letters, digits, -, _ and .")),
+            }
+        };
+        self.value(key).as_array().into_iter().flatten().map(pair).collect()
+    }
+
+    fn time(&self, key: &str) -> Result<Duration, SettingsError> {
+        duration(self.text(key)).map_err(|wanted| self.bad(key, wanted))
+    }
+
+    fn value(&self, key: &str) -> &Value {
+        let usual = || self.usual.get(key).expect("every key that is asked for is usual");
+        self.typed.get(key).unwrap_or_else(usual)
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.value(key).as_str().unwrap_or_default()
+    }
+
+    fn optional(&self, key: &str) -> Option<&str> {
+        Some(self.text(key)).filter(|text| !text.is_empty())
+    }
+
+    fn bad(&self, key: &str, wanted: &str) -> SettingsError {
+        let found = match self.value(key) {
+            // Somebody may have written a password into it.
+            Value::String(text) if key == "url" && text.contains('@') => "not shown".to_owned(),
+            value => format!("`{value}`"),
+        };
+        bad(self.origin, format!("{}.{key}", self.key), found, wanted)
+    }
+}
+
+/// A part of a URL as it is meant; `None` where that would be two lines.
+fn percent(text: &str) -> Option<String> {
+    let text = percent_encoding::percent_decode_str(text).decode_utf8().ok()?;
+    (!text.contains(|c: char| c.is_control())).then(|| text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(text: &str) -> Result<Vec<Circular10>, SettingsError> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("saltline.toml");
+        std::fs::write(&file, text).unwrap();
+        read(&Layers::read(Some(&file), [])?)
+    }
+
+    const GOOD: &str = "[[export.circular10]]\nname = \"tg\"\nurl = \"/srv/a\"\n";
+
+    #[test]
+    fn what_is_not_said_is_usual() {
+        assert!(with("").unwrap().is_empty());
+        let [one] = &with(GOOD).unwrap()[..] else { panic!("one") };
+        assert_eq!(one.target, Target::Folder("/srv/a".into()));
+        assert_eq!(
+            (one.every, one.keep),
+            (Duration::from_secs(300), Duration::from_secs(60 * 86_400))
+        );
+        assert_eq!(one.line_end, LineEnd::CrLf);
+    }
+
+    #[test]
+    fn a_url_says_where_files_go() {
+        let target = |url: &str| {
+            let text = GOOD.replace("/srv/a", url);
+            with(&text).unwrap().remove(0).target
+        };
+        let Target::Sftp(sftp) = target("sftp://sl@dept.example.org/in/x") else { panic!("sftp") };
+        assert_eq!((sftp.port, sftp.user.as_str(), sftp.folder.as_str()), (22, "sl", "/in/x"));
+        let Target::Sftp(home) = target("sftp://sl@[::1]:2222/~/in") else { panic!("sftp") };
+        assert_eq!((home.host.as_str(), home.port, home.folder.as_str()), ("::1", 2222, "in"));
+        let Target::Ftp(ftp) = target("ftp://tram%2001@10.0.0.1/") else { panic!("ftp") };
+        assert_eq!((ftp.port, ftp.user.as_str(), ftp.folder.as_str()), (21, "tram 01", ""));
+        let Target::Ftp(ftps) = target("ftps://sl@h/in") else { panic!("ftps") };
+        assert!(ftps.tls.is_some() && ftps.folder == "/in");
+    }
+
+    #[test]
+    fn the_example_of_the_configuration_can_be_used() {
+        let example: String = super::super::DEFAULTS
+            .lines()
+            .skip_while(|line| !line.starts_with("# [[export.circular10]]"))
+            .take_while(|line| line.starts_with('#'))
+            .map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line)))
+            .collect();
+        let [one] = &with(&example).unwrap()[..] else { panic!("{example}") };
+        assert_eq!(one.name, "department");
+        for key in USUAL.lines().filter_map(|line| line.split_once(' ')).map(|(key, _)| key) {
+            assert!(super::super::DEFAULTS.contains(&format!("# {key} =")), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_entry_is_named_with_what_would_be_accepted() {
+        for (line, part) in [
+            ("nmae = \"x\"", "did you mean `name`?"),
+            ("url = \"\"", "sftp://"),
+            ("url = \"http://a@b/\"", "sftp://"),
+            ("url = \"ftp://h/\"", "sftp://"),
+            ("url = \"ftp://u:hunter2@h/\"", "password_file"),
+            ("url = \"ftp://u%0d%0aDELE@h/\"", "sftp://"),
+            ("url = \"sftp://-oProxyCommand=x@h/\"", "sftp://"),
+            ("file = \"{time}.txt\"", "{station}"),
+            ("file = \"a/{station}_{time}.txt\"", "letters"),
+            ("every = \"7m\"", "fill an hour"),
+            ("every = \"30s\"", "fill an hour"),
+            ("stations = [\"Xuân Hòa\"]", "a-z"),
+            ("names = [\"xuan-hoa\"]", "xuan-hoa=XH01"),
+            ("names = [\"xuan-hoa=../x\"]", "letters"),
+            ("line_end = \"cr\"", "lf"),
+            ("key_file = \"x\"", "a folder has none"),
+        ] {
+            let key = line.split(' ').next().unwrap();
+            let kept: Vec<_> = GOOD.lines().filter(|it| !it.starts_with(key)).collect();
+            let text = with(&format!("{}\n{line}\n", kept.join("\n"))).unwrap_err().to_string();
+            assert!(text.contains("export.circular10[0]") && text.contains(part), "{line}: {text}");
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+        assert!(with(&format!("{GOOD}{GOOD}")).is_err());
+    }
+}
