@@ -41,9 +41,10 @@ check: $(STAMPS)/build web
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo xtask tidy
 
+# Four at a time: many of them wait for clocks and sockets, and processors are few.
 unit: $(STAMPS)/build web
 	$(SAY) 'Tests of the crates and stories on real sockets'
-	cargo test --workspace --locked
+	RUST_TEST_THREADS=4 cargo test --workspace --locked
 
 # Three at a time: they mostly wait for tides, timeouts and power cuts, not for the processor.
 peers: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv $(STAMPS)/npm-peers web
