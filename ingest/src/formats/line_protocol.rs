@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn a_quote_that_quotes_nothing_swallows_no_line() {
         for text in
-            ["# it's 5\" wide\nph value=7", " \t# \"\n  ph value=7\n", "\"q x=1\nph value=7"]
+            ["# it's 5\" wide\nph value=7", " \t# \"\n  ph value=7\n", "\"q x=1 5\nph value=7"]
         {
             let parts = decode(text.as_bytes(), Precision::default());
             let last = parts.last().unwrap();
