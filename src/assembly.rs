@@ -10,6 +10,8 @@ use domain::{Clock, Rule, RuleError, Water};
 use ingest::drop::Drop;
 use ingest::modbus::Master;
 use ingest::mqtt::{Door, DoorError, Publisher};
+use ingest::sdi12::Sensors;
+use ingest::serial::Loggers;
 use ingest::upstream::{Upstream, UpstreamError};
 use ingest::{ADMIT, BadRecord, Clocks, Intake, ParameterTable, SavedClocks, Seqs};
 use journal::{JournalError, State};
@@ -238,6 +240,16 @@ impl Parts {
         (!lines.is_empty()).then(|| Master::new(lines, &self.intake, Some(&self.store.registry)))
     }
 
+    fn loggers(&self, setting: &Setting) -> Option<Loggers> {
+        let lines = setting.config.serial.clone();
+        (!lines.is_empty()).then(|| Loggers::new(lines, &self.intake))
+    }
+
+    fn sensors(&self, setting: &Setting) -> Option<Sensors> {
+        let buses = setting.config.sdi12.clone();
+        (!buses.is_empty()).then(|| Sensors::new(buses, &self.intake))
+    }
+
     async fn start(
         self,
         setting: &Setting,
@@ -261,7 +273,8 @@ impl Parts {
         let state = self.store.dir.join("drop");
         let drop = |config: &ingest::drop::Config| Drop::new(config.clone(), &self.intake, &state);
         let drops = setting.config.drops.iter().map(drop).collect();
-        let modbus = self.modbus(setting);
+        let (modbus, loggers) = (self.modbus(setting), self.loggers(setting));
+        let sensors = self.sensors(setting);
         let exports = self.exports(setting, &tally)?;
         let mut running = Running::new(self.store.clone());
         let config = &setting.config;
@@ -338,6 +351,8 @@ impl Parts {
         running.drops(drops);
         running.upstreams(upstreams);
         running.modbus(modbus);
+        running.loggers(loggers);
+        running.sensors(sensors);
         running.door(door, threads)?;
         Ok(running)
     }

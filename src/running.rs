@@ -9,6 +9,8 @@ use domain::Clock;
 use ingest::drop::Drop;
 use ingest::modbus::Master;
 use ingest::mqtt::{Door, Reloader};
+use ingest::sdi12::Sensors;
+use ingest::serial::Loggers;
 use ingest::upstream::Upstream;
 use ingest::{Intake, Record};
 use journal::{JournalError, State};
@@ -231,6 +233,26 @@ impl Running {
         });
     }
 
+    /// Listens to loggers on serial ports, and asks them.
+    pub fn loggers(&mut self, loggers: Option<Loggers>) {
+        let Some(loggers) = loggers else { return };
+        let stop = self.stop_of(Stage::Door);
+        self.task("serial", async move {
+            loggers.run(stop).await;
+            Ok(())
+        });
+    }
+
+    /// Asks sensors on SDI-12 buses.
+    pub fn sensors(&mut self, sensors: Option<Sensors>) {
+        let Some(sensors) = sensors else { return };
+        let stop = self.stop_of(Stage::Door);
+        self.task("sdi12", async move {
+            sensors.run(stop).await;
+            Ok(())
+        });
+    }
+
     /// Puts the passing of time into the journal, keeps histograms small, feeds the service manager's watchdog.
     pub fn clockwork(&mut self, clock: Arc<dyn Clock>, config: &Config, metrics: PrometheusHandle) {
         let stop = self.stop_of(Stage::Clockwork);
@@ -353,7 +375,7 @@ impl Running {
     async fn stop_in_order(&mut self) -> Result<(), Fatal> {
         let mut outcome = Ok(());
         let waits: [(Stage, &[&str]); 5] = [
-            (Stage::Door, &["door", "reload", "upstreams", "modbus", "drops"]),
+            (Stage::Door, &["door", "reload", "upstreams", "modbus", "serial", "sdi12", "drops"]),
             (Stage::Clockwork, &["clock", "registry", "accounts", "exports"]),
             (Stage::Engine, &["engine", "history", "keeper", "errands", "firmware"]),
             (Stage::Outbox, &["outbox"]),

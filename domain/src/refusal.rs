@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Reason {
     /// The bytes are not the format they claim.
     Malformed,
+    /// The check that came with the bytes is not that of these bytes.
+    BadChecksum,
     /// More bytes than a report may have.
     TooLarge,
     /// A report with no values, or more than a report may have.
@@ -40,8 +42,9 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason there is.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Malformed,
+        Self::BadChecksum,
         Self::TooLarge,
         Self::BadCount,
         Self::BadTime,
@@ -63,6 +66,7 @@ impl Reason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
+            Self::BadChecksum => "bad_checksum",
             Self::TooLarge => "too_large",
             Self::BadCount => "bad_count",
             Self::BadTime => "bad_time",

@@ -118,6 +118,19 @@ impl Timestamp {
         Ok(Self(instant.as_millisecond()))
     }
 
+    /// Reads a date and a time of day in the letters of strftime, as a clock showed them that is `offset_s` seconds ahead
+    /// of UTC: `%d%m%y %H%M%S`. A date without a time of day is its midnight.
+    ///
+    /// # Errors
+    /// [`BadTime::Malformed`].
+    pub fn parse_pattern(text: &str, pattern: &str, offset_s: i32) -> Result<Self, BadTime> {
+        let offset = Offset::from_seconds(offset_s).map_err(|_| BadTime::Malformed)?;
+        let read = jiff::fmt::strtime::parse(pattern, text.trim());
+        let civil = read.and_then(|read| read.to_datetime()).map_err(|_| BadTime::Malformed)?;
+        let instant = offset.to_timestamp(civil).map_err(|_| BadTime::Malformed)?;
+        Ok(Self(instant.as_millisecond()))
+    }
+
     /// How long after `earlier` this is; zero where it is not after.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -224,6 +237,31 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(parse_utc_offset(text), seconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_clock_is_read_in_the_letters_that_it_writes() {
+        let five = Timestamp::parse_rfc3339("2024-03-12T05:00:07+07:00").unwrap();
+        for (text, pattern) in [
+            ("120324 050007", "%d%m%y %H%M%S"),
+            ("2024/072 05:00:07", "%Y/%j %H:%M:%S"),
+            (" 12.03.2024 05:00:07 ", "%d.%m.%Y %T"),
+        ] {
+            let read = Timestamp::parse_pattern(text, pattern, VIETNAM_OFFSET_S);
+            assert_eq!(read, Ok(five), "{text}");
+        }
+        let half = Timestamp::parse_pattern("120324 050007.50", "%d%m%y %H%M%S%.f", 25_200);
+        assert_eq!(half.unwrap().as_millis() - five.as_millis(), 500);
+        for (text, pattern) in [
+            ("", "%d%m%y"),
+            ("320324", "%d%m%y"),
+            ("1203", "%d%m%y"),
+            ("050007", "%H%M%S"),
+            ("x", "x"),
+        ] {
+            let read = Timestamp::parse_pattern(text, pattern, 0);
+            assert_eq!(read, Err(BadTime::Malformed), "{text}");
         }
     }
 

@@ -12,7 +12,11 @@ pub mod record; // what real stations measured
 pub mod replay; // published as if it were a station
 pub mod load; // as many reports as the door takes
 pub mod carrier; // the other side of the phone
+mod dice; // chance
+mod pty; // a serial line that is not there
 pub mod modbus; // stations that are asked
+pub mod serial; // loggers that write lines of text
+pub mod sdi12; // sensors on a bus of their own
 mod tally; // what became of the reports
 pub mod fleet; // all stations at once
 

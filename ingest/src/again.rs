@@ -10,24 +10,36 @@ use crate::deadletter::DeadLetter;
 use crate::formats::shape::Shape;
 use crate::formats::{Format, chirpstack, chirpstack_device};
 use crate::modbus;
+use crate::sdi12;
+use crate::serial::Spoken;
 
 /// How the topics of refused Modbus readings begin.
 const MODBUS: &str = "modbus/";
+
+/// And of lines that loggers wrote.
+const SERIAL: &str = "serial/";
+
+/// And of measurements of SDI-12 sensors.
+const SDI12: &str = "sdi12/";
 
 /// What a letter took on its way changes from letter to letter by less than this; a clock that jumped back by more has
 /// begun anew.
 const RESTART_MS: i64 = 600_000;
 
-/// The reports of a letter. `utc_offset_s` is what the station's profile says of naive times now.
-pub(crate) fn reports(
-    letter: &DeadLetter,
+/// The reports of a letter. `utc_offset_s` is what the station's profile says of naive times now, `spoken` how serial
+/// lines speak.
+pub(crate) fn reports<'a>(
+    letter: &'a DeadLetter,
     utc_offset_s: Option<i32>,
-) -> Result<Vec<Report<'_>>, Refusal> {
+    spoken: &Spoken,
+) -> Result<Vec<Report<'a>>, Refusal> {
     let shape = Shape::of_topic(&letter.topic);
     let mut shape = shape.unwrap_or_else(|| Format::of_topic(&letter.topic).into());
     shape.offset_s = shape.offset_s.or(utc_offset_s);
     match shape.format {
         _ if letter.topic.starts_with(MODBUS) => modbus::decode(&letter.payload),
+        _ if letter.topic.starts_with(SDI12) => sdi12::decode(&letter.payload),
+        _ if letter.topic.starts_with(SERIAL) => spoken.decode(&letter.topic, &letter.payload),
         Format::ChirpStack => {
             let device = chirpstack_device(&letter.topic).unwrap_or_default();
             chirpstack::decode(&letter.payload, device)
@@ -74,7 +86,7 @@ struct Wrong {
 }
 
 fn wrong(id: u64, letter: &DeadLetter, limits: &Limits) -> Option<Wrong> {
-    let reports = reports(letter, None).ok()?;
+    let reports = reports(letter, None, &Spoken::default()).ok()?;
     let newest = |replay: bool| {
         let of = reports.iter().filter(|report| report.replay == replay);
         let wrong = of.filter(|report| settle(report, limits, letter.received_at).is_err());
@@ -185,7 +197,7 @@ mod tests {
             T0 / 1_000
         );
         let letter = letter("a", 0, mixed);
-        let mut reports = reports(&letter, None).unwrap();
+        let mut reports = reports(&letter, None, &Spoken::default()).unwrap();
         shift(&mut reports, T0 - 120_000, &ADMIT, letter.received_at);
         let at = |ms| Stated::At(Timestamp::from_millis(ms));
         assert_eq!((reports[0].taken, reports[1].taken), (at(T0), at(T0 - 60_000)));

@@ -18,7 +18,7 @@ use crate::{
 pub type Run = fn(&[u8]);
 
 /// All targets of this crate; each has a file in `fuzz/fuzz_targets` and a folder in `fuzz/corpus`.
-pub const TARGETS: [(&str, Run); 18] = [
+pub const TARGETS: [(&str, Run); 20] = [
     ("mqtt_v3", mqtt_v3),
     ("mqtt_v5", mqtt_v5),
     ("talk", talk),
@@ -33,6 +33,8 @@ pub const TARGETS: [(&str, Run); 18] = [
     ("table", table),
     ("line_protocol", line_protocol),
     ("modbus", modbus),
+    ("serial", serial),
+    ("sdi12", sdi12),
     ("said", said),
     ("upstream", upstream),
     ("records", records),
@@ -152,6 +154,32 @@ pub fn modbus(bytes: &[u8]) {
         2 => believe(crate::modbus::decode(bytes)),
         3 => drop(crate::modbus::Profile::read("fuzzed", &String::from_utf8_lossy(bytes))),
         tcp => modbus_wire(bytes, *kind, tcp == 1),
+    }
+}
+
+/// What a logger writes, by the first byte: to each shipped profile, or a profile itself.
+pub fn serial(bytes: &[u8]) {
+    use crate::serial::{Judged, fuzzing};
+    let Some((choice, bytes)) = bytes.split_first() else { return };
+    if choice % 16 == 15 {
+        return fuzzing::profile(bytes);
+    }
+    fuzzing::lines(*choice, bytes, |judged| match judged {
+        Judged::Report(_, report) => believe(Ok(vec![report])),
+        Judged::Foreign(refusal) | Judged::Unproved(refusal) | Judged::Refused(refusal) => {
+            is_short(&refusal);
+        }
+        Judged::Skipped => (),
+    });
+}
+
+/// What a sensor on SDI-12 says, by the first byte: an answer, the text of a dead letter, a profile.
+pub fn sdi12(bytes: &[u8]) {
+    let Some((kind, bytes)) = bytes.split_first() else { return };
+    match kind % 4 {
+        2 => believe(crate::sdi12::decode(bytes)),
+        3 => drop(crate::sdi12::Profile::read("fuzzed", &String::from_utf8_lossy(bytes))),
+        _ => crate::sdi12::fuzzing::answer(bytes),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::formats::sparkplug::Nodes;
 use crate::formats::{Format, json};
 use crate::record::Record;
 use crate::said::{SAID_BYTES_MAX, Said, What};
+use crate::serial::Spoken;
 use crate::stations::Stations;
 
 /// Who is speaking.
@@ -211,6 +212,8 @@ struct Inner {
     nodes: Nodes,
     /// How far the stations' clocks are from ours.
     clocks: Clocks,
+    /// How serial lines speak.
+    spoken: Spoken,
     limits: Limits,
     clock: Arc<dyn Clock>,
     counts: Arc<Counts>,
@@ -230,6 +233,7 @@ impl Intake {
         let counts = Arc::new(Counts::new());
         let said = OnceLock::new();
         let (stations, nodes, clocks) = Default::default();
+        let spoken = Spoken::default();
         let inner = Inner {
             journal,
             dead_letters,
@@ -238,6 +242,7 @@ impl Intake {
             stations,
             nodes,
             clocks,
+            spoken,
             limits,
             clock,
             counts,
@@ -284,6 +289,10 @@ impl Intake {
 
     pub(crate) fn nodes(&self) -> &Nodes {
         &self.inner.nodes
+    }
+
+    pub(crate) fn spoken(&self) -> &Spoken {
+        &self.inner.spoken
     }
 
     pub(crate) fn now(&self) -> domain::Timestamp {
@@ -419,7 +428,8 @@ impl Intake {
             let detail = format!("`{}` is still not a topic of a report", letter.topic);
             return Answer::Refused(Refusal { reason: Reason::ForeignTopic, detail });
         }
-        let mut reports = match again::reports(letter, pass.station.profile.utc_offset_s) {
+        let utc_offset_s = pass.station.profile.utc_offset_s;
+        let mut reports = match again::reports(letter, utc_offset_s, &self.inner.spoken) {
             Ok(reports) => reports,
             Err(refusal) => return Answer::Refused(refusal),
         };

@@ -15,7 +15,10 @@ mod told; // messages in somebody else's words
 pub mod mqtt; // stations that call us
 pub mod drop; // stations that leave files
 pub mod upstream; // stations behind somebody else's broker
+pub mod line; // what every line has that we ask or listen on
 pub mod modbus; // stations that we ask
+pub mod serial; // loggers that write lines of text
+pub mod sdi12; // sensors on a bus of their own
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing; // all that reads bytes of others, for bytes that nobody would send

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ingest::line::Place;
 use toml::Value;
 
 use super::{Layers, SettingsError, mqtt};
@@ -23,6 +24,10 @@ pub struct Config {
     pub modbus: Vec<ingest::modbus::Config>,
     /// Departments that get files.
     pub exports: Vec<crate::export::Circular10>,
+    /// Loggers that write lines of text.
+    pub serial: Vec<ingest::serial::Config>,
+    /// Buses of SDI-12 sensors.
+    pub sdi12: Vec<ingest::sdi12::Config>,
     /// Where pages and the API are served.
     pub http_listen: SocketAddr,
     /// The address that people reach the pages by.
@@ -82,12 +87,21 @@ impl Config {
 
     fn new(layers: &Layers) -> Result<Self, SettingsError> {
         let at = |key| Key { layers, key };
+        let modbus = super::modbus::read(layers)?;
+        // A port has one line. Through a gateway's several may go.
+        let ports = modbus.iter().map(|line| line.at.place());
+        let mut ports: Vec<Place> = ports.filter(|at| matches!(at, Place::Serial(_))).collect();
+        let serial = super::serial::read(layers, &ports)?;
+        ports.extend(serial.iter().map(|line| line.place.clone()));
+        let sdi12 = super::sdi12::read(layers, &ports)?;
         Ok(Self {
             data_dir: PathBuf::from(at("data.dir").filled()?),
             mqtt: mqtt::read(layers)?,
             upstreams: super::upstream::read(layers)?,
             drops: super::drop::read(layers)?,
-            modbus: super::modbus::read(layers)?,
+            modbus,
+            serial,
+            sdi12,
             exports: super::export::read(layers)?,
             http_listen: at("http.listen").address()?,
             public_url: at("http.public_url").optional(),

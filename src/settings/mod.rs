@@ -6,8 +6,11 @@ mod config; // what it means
 mod mqtt; // of the front door
 mod drop; // folders that are watched
 mod upstream; // brokers that we take from
+mod entry; // an entry of a list
 mod modbus; // lines that we ask on
 mod export; // departments that get files
+mod serial; // loggers that write lines of text
+mod sdi12; // sensors on a bus of their own
 mod firmware; // whose word counts, and how it goes out
 
 pub(crate) use config::duration;

@@ -2,15 +2,14 @@
 //! has from [`USUAL`], what a slave of it does not say from [`USUAL_SLAVE`].
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::StationCode;
-use ingest::modbus::{At, Config, Parity, Profile, Profiles, Serial, SlaveConfig};
-use toml::{Table, Value};
+use ingest::modbus::{At, Config, Profile, Profiles, SlaveConfig};
+use toml::Table;
 
-use super::config::duration;
+use super::entry::{Entry, shelf, table};
 use super::layers::check_keys;
 use super::{Layers, SettingsError};
 
@@ -53,7 +52,7 @@ pub(super) fn read(layers: &Layers) -> Result<Vec<Config>, SettingsError> {
     if list.is_empty() {
         return Ok(Vec::new());
     }
-    let shelf = shelf(layers)?;
+    let shelf = shelf(layers, FOLDER, Profiles::shipped())?;
     let usual: Table = USUAL.parse().expect("a fixed text that the tests read");
     let slave: Table = USUAL_SLAVE.parse().expect("a fixed text that the tests read");
     let mut read: Vec<Config> = Vec::new();
@@ -81,46 +80,6 @@ pub(super) fn read(layers: &Layers) -> Result<Vec<Config>, SettingsError> {
     Ok(read)
 }
 
-/// The profiles that are shipped, and over them those of a folder.
-fn shelf(layers: &Layers) -> Result<Profiles, SettingsError> {
-    let (origin, folder) = layers.get(FOLDER);
-    let bad = |error: &dyn std::error::Error| {
-        let why = error.source().map(|why| format!(": {why}")).unwrap_or_default();
-        bad(origin, FOLDER.to_owned(), folder, &format!("{error}{why}"))
-    };
-    let mut shelf = Profiles::shipped().map_err(|error| bad(&error))?;
-    if let Some(path) = folder.as_str().filter(|path| !path.is_empty()) {
-        shelf.add_folder(Path::new(path)).map_err(|error| bad(&error))?;
-    }
-    Ok(shelf)
-}
-
-fn table<'a>(
-    origin: &str,
-    key: &str,
-    entry: &'a Value,
-    wanted: &str,
-) -> Result<&'a Table, SettingsError> {
-    entry.as_table().ok_or_else(|| bad(origin, key.to_owned(), entry, wanted))
-}
-
-fn bad(origin: &str, key: String, found: &Value, wanted: &str) -> SettingsError {
-    SettingsError::BadValue {
-        origin: origin.to_owned(),
-        key,
-        found: format!("`{found}`"),
-        wanted: wanted.to_owned(),
-    }
-}
-
-/// One entry as it was typed.
-struct Entry<'a> {
-    origin: &'a str,
-    key: String,
-    typed: &'a Table,
-    usual: &'a Table,
-}
-
 impl Entry<'_> {
     fn line(&self, shelf: &Profiles, usual: &Table) -> Result<Config, SettingsError> {
         let at =
@@ -143,30 +102,6 @@ impl Entry<'_> {
             return Err(self.bad("late_max", "no answer is late before `answer_within`"));
         }
         Ok(config)
-    }
-
-    fn name(&self) -> Result<String, SettingsError> {
-        let name = self.text("name");
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if name.is_empty() || 32 < name.len() || !name.chars().all(fits) {
-            return Err(self.bad("name", "use 1 to 32 of a-z, 0-9 and -"));
-        }
-        Ok(name.to_owned())
-    }
-
-    fn serial(&self) -> Result<Serial, SettingsError> {
-        let whole = |key| self.value(key).as_integer();
-        let baud = whole("baud").and_then(|baud| u32::try_from(baud).ok());
-        let baud = baud.filter(|baud| (300..=4_000_000).contains(baud));
-        let stop_bits = whole("stop_bits").and_then(|bits| u8::try_from(bits).ok());
-        Ok(Serial {
-            baud: baud.ok_or_else(|| self.bad("baud", "write 300 to 4000000"))?,
-            parity: Parity::parse(self.text("parity"))
-                .ok_or_else(|| self.bad("parity", "write none, even or odd"))?,
-            stop_bits: stop_bits
-                .filter(|bits| matches!(bits, 1 | 2))
-                .ok_or_else(|| self.bad("stop_bits", "write 1 or 2"))?,
-        })
     }
 
     fn slaves(
@@ -225,28 +160,12 @@ impl Entry<'_> {
         let name = self.text("profile");
         shelf.get(name).cloned().ok_or_else(|| self.bad("profile", &shelf.hint(name)))
     }
-
-    fn value(&self, key: &str) -> &Value {
-        let usual = || self.usual.get(key).expect("every key that is asked for is usual");
-        self.typed.get(key).unwrap_or_else(usual)
-    }
-
-    fn text(&self, key: &str) -> &str {
-        self.value(key).as_str().unwrap_or_default()
-    }
-
-    fn duration(&self, key: &str) -> Result<Duration, SettingsError> {
-        duration(self.text(key)).map_err(|wanted| self.bad(key, wanted))
-    }
-
-    fn bad(&self, key: &str, wanted: &str) -> SettingsError {
-        bad(self.origin, format!("{}.{key}", self.key), self.value(key), wanted)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ingest::modbus::Serial;
 
     fn with(text: &str) -> Result<Vec<Config>, SettingsError> {
         let dir = tempfile::tempdir().unwrap();

@@ -4,6 +4,8 @@ mod stations; // estuary, demo-start, stations
 mod feed; // replay, load
 mod phone; // carrier
 mod modbus; // modbus
+mod serial; // serial
+mod sdi12; // sdi12
 mod words; // durations and instants as people type them
 
 use std::io::{IsTerminal, Write};
@@ -45,6 +47,10 @@ pub enum Command {
     Carrier(phone::CarrierArgs),
     /// Be Modbus slaves: TCP, RTU through a gateway, RTU on a pseudo-terminal, with dials for what goes wrong.
     Modbus(modbus::ModbusArgs),
+    /// Be loggers that write lines of text on a pseudo-terminal, with dials for what goes wrong.
+    Serial(serial::SerialArgs),
+    /// Be sensors on an SDI-12 bus behind an adapter, a pseudo-terminal, with dials for what goes wrong.
+    Sdi12(sdi12::Sdi12Args),
 }
 
 /// Where the engine is.
@@ -78,6 +84,8 @@ pub async fn run(command: Command) -> Result<ExitCode, Fault> {
         Command::Load(args) => feed::load(args).await,
         Command::Carrier(args) => phone::carrier(args).await,
         Command::Modbus(args) => modbus::modbus(args).await,
+        Command::Serial(args) => serial::serial(args).await,
+        Command::Sdi12(args) => sdi12::sdi12(args).await,
     }
 }
 

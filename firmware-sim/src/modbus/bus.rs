@@ -11,9 +11,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::dials::{Dials, Dice, Fate, Injected};
+use super::dials::{Dials, Fate, Injected};
 use super::frame::{Asked, Framing};
 use super::registers::Registers;
+use crate::dice::Dice;
 
 /// Half a question is forgotten after so long: the line was silent, so it is not going on.
 const HALF_MAX: Duration = Duration::from_millis(200);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::frame::Framing;
+use crate::dice::Dice;
 
 /// The dials. All at zero is a perfect line.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -44,28 +45,6 @@ pub(super) enum Fate {
     Held(Vec<u8>),
     NowAndHeld(Vec<u8>, Vec<u8>),
     Never,
-}
-
-/// Chance, the same for the same seed (SplitMix64).
-#[derive(Debug)]
-pub(super) struct Dice(pub(super) u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        x ^ (x >> 31)
-    }
-
-    fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn below(&mut self, most: usize) -> usize {
-        (self.next() % most.max(1) as u64) as usize
-    }
 }
 
 impl Dials {

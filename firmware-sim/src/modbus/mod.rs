@@ -6,11 +6,10 @@ mod frame; // bytes of questions and answers
 mod registers; // what stands where
 mod dials; // what goes wrong
 mod bus; // one line with its slaves
-mod pty; // a serial line that is not there
 mod serve; // sockets and pseudo-terminals
 
+pub use crate::pty::SerialLink;
 pub use bus::Bus;
 pub use dials::{Dials, Injected};
-pub use pty::SerialLink;
 pub use registers::{PROOF, Question, Registers};
 pub use serve::{serve_pty, serve_rtu, serve_tcp};

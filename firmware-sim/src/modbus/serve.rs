@@ -11,9 +11,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::bus::{Bus, Talk};
-use super::dials::Dice;
 use super::frame::Framing;
-use super::pty::SerialLink;
+use crate::dice::Dice;
+use crate::pty::SerialLink;
 
 /// Connections at once: a thousand masters, and those that come again.
 const CONNECTIONS_MAX: usize = 4_096;

@@ -46,7 +46,7 @@ fn add(
 }
 
 /// A plain decimal number: not `NaN`, not `inf`, not `0x10`.
-pub(super) fn number(text: &str) -> Option<f64> {
+pub(crate) fn number(text: &str) -> Option<f64> {
     let text = text.trim();
     let plain = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | 'e' | 'E');
     if text.is_empty() || !text.chars().all(plain) {
@@ -56,7 +56,7 @@ pub(super) fn number(text: &str) -> Option<f64> {
 }
 
 /// The same with a decimal point or a decimal comma.
-pub(super) fn decimal(text: &str) -> Option<f64> {
+pub(crate) fn decimal(text: &str) -> Option<f64> {
     match text.contains(',') {
         true if text.contains('.') => None,
         true => number(&text.replacen(',', ".", 1)),

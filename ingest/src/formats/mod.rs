@@ -14,6 +14,8 @@ pub(crate) mod shape; // which of them a body is, and how it is to be read
 
 use domain::{Reason, Refusal};
 
+pub(crate) use loose::{decimal, number};
+
 /// Reports that one packet may hold: a day of a station that reports every 5 minutes, sent at once after an outage.
 pub const REPORTS_MAX: usize = 288;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use domain::StationCode;
 
 use super::profile::Profile;
+use crate::line::{Place, Serial};
 
 /// One line.
 #[derive(Debug, Clone)]
@@ -103,6 +104,17 @@ impl At {
         }
     }
 
+    /// Where that is, whatever the frames are.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        match self {
+            Self::Tcp { host, port } | Self::RtuOverTcp { host, port } => {
+                Place::Socket { host: host.clone(), port: *port }
+            }
+            Self::Serial(path) => Place::Serial(path.clone()),
+        }
+    }
+
     /// Are the frames RTU?
     #[must_use]
     pub const fn is_rtu(&self) -> bool {
@@ -117,65 +129,6 @@ impl fmt::Display for At {
             Self::RtuOverTcp { host, port } => write!(f, "rtu+tcp://{host}:{port}"),
             Self::Serial(path) => write!(f, "serial://{}", path.display()),
         }
-    }
-}
-
-/// How characters go over a serial line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Serial {
-    /// Bits a second.
-    pub baud: u32,
-    /// The check bit of each character.
-    pub parity: Parity,
-    /// Stop bits: 1 or 2.
-    pub stop_bits: u8,
-}
-
-impl Default for Serial {
-    fn default() -> Self {
-        Self { baud: 9_600, parity: Parity::None, stop_bits: 1 }
-    }
-}
-
-/// The check bit of a character.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Parity {
-    /// There is none.
-    None,
-    /// The ones are an even number.
-    Even,
-    /// The ones are an odd number.
-    Odd,
-}
-
-impl Parity {
-    /// The parity with this name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "none" => Some(Self::None),
-            "even" => Some(Self::Even),
-            "odd" => Some(Self::Odd),
-            _ => None,
-        }
-    }
-}
-
-impl Serial {
-    /// The time that these characters take.
-    #[must_use]
-    pub fn time_of(&self, characters: usize) -> Duration {
-        let check = u32::from(self.parity != Parity::None);
-        let bits = 1 + 8 + check + u32::from(self.stop_bits);
-        let characters = u32::try_from(characters).unwrap_or(u32::MAX);
-        Duration::from_secs(1) * bits.saturating_mul(characters) / self.baud.max(1)
-    }
-
-    /// The silence between two frames: 3.5 characters, and 1.75 ms above 19,200 baud (serial line guide 2.5.1.1).
-    #[must_use]
-    pub fn silence(&self) -> Duration {
-        let whole = self.time_of(7) / 2;
-        if 19_200 < self.baud { Duration::from_micros(1_750) } else { whole }
     }
 }
 
@@ -196,13 +149,5 @@ mod tests {
         {
             assert_eq!(At::parse(bad), Err(BadAt), "{bad}");
         }
-    }
-
-    #[test]
-    fn characters_take_their_time() {
-        let even = Serial { parity: Parity::Even, ..Serial::default() };
-        assert_eq!(even.time_of(960).as_millis(), 1_100);
-        assert_eq!(Serial::default().silence().as_micros(), 3_645);
-        assert_eq!(Serial { baud: 115_200, ..even }.silence().as_micros(), 1_750);
     }
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 use domain::StationCode;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
+use crate::line::Told;
+
 /// Handles of what is counted for a line.
 #[derive(Clone)]
 pub(super) struct LineCounters {
     name: String,
-    /// Is it open?
-    pub(super) open: Gauge,
+    open: Gauge,
     /// Frames and bytes that nobody asked for.
     pub(super) strays: Counter,
 }
@@ -23,11 +24,16 @@ impl LineCounters {
             name: name.to_owned(),
         }
     }
+}
 
-    /// The line was opened, or could not be.
-    pub(super) fn opened(&self, outcome: &'static str) {
+impl Told for LineCounters {
+    fn opened(&self, outcome: &'static str) {
         let line = self.name.clone();
         counter!("saltline_modbus_opens_total", "line" => line, "outcome" => outcome).increment(1);
+    }
+
+    fn is_open(&self, open: bool) {
+        self.open.set(f64::from(u8::from(open)));
     }
 }
 

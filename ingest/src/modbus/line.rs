@@ -10,19 +10,13 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::Instant;
 
-use crate::upstream::backoff::Backoff;
+use crate::line::{Broken, Wire};
 
 use super::config::Config;
 use super::counters::LineCounters;
-use super::port::{self, Port};
 use super::wire::{Judged, Look, Question, rtu_frame, rtu_look, tcp_frame, tcp_look};
-
-/// A disturbed line is listened to for so long at most: something that never stops talking is not waited for.
-const DRAIN_MAX: Duration = Duration::from_secs(2);
 
 /// Bytes that are heard after one question at most: some frames of 256 bytes that are not ours, and ours.
 const HEARD_MAX: usize = 4_096;
@@ -108,49 +102,54 @@ impl Fault {
     }
 }
 
+impl From<Broken> for Fault {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Closed(error) => Self::Closed(error),
+            Broken::NoLine(error) => Self::NoLine(error),
+            Broken::Busy => Self::Busy,
+            Broken::Stuck => Self::Timeout,
+        }
+    }
+}
+
 /// The line.
 pub(super) struct Line {
     config: std::sync::Arc<Config>,
     counters: LineCounters,
-    port: Option<Box<dyn Port>>,
-    heard: BytesMut,
+    wire: Wire,
     transaction: u16,
     /// When the line was last known to be silent.
     silent_at: Option<Instant>,
-    backoff: Backoff,
-    /// After a failure it is not opened before.
-    open_at: Option<Instant>,
 }
 
 impl Line {
     /// A line that is not open yet; `seed` differs between lines and runs.
     pub(super) fn new(config: std::sync::Arc<Config>, counters: LineCounters, seed: u64) -> Self {
+        let (place, retry_max) = (config.at.place(), config.retry_max);
         Self {
-            backoff: Backoff::new(config.retry_max, seed),
+            wire: Wire::new(&config.name, place, config.serial, retry_max, seed, counters.clone()),
             transaction: u16::from_le_bytes([seed.to_le_bytes()[0], seed.to_le_bytes()[1]]),
             config,
             counters,
-            port: None,
-            heard: BytesMut::new(),
             silent_at: None,
-            open_at: None,
         }
     }
 
     /// Asks one slave, and waits for its answer.
     pub(super) async fn ask(&mut self, unit: u8, question: &Question) -> Result<Vec<u8>, Fault> {
-        let was_open = self.port.is_some();
+        let was_open = self.wire.is_open();
         let asked = self.ask_once(unit, question).await;
         // A device closes a connection that was idle; that is found only when it is used.
         let stale = matches!(asked, Err(Fault::Closed(_))) && was_open;
-        if stale && !matches!(self.config.at, super::At::Serial(_)) {
+        if stale && !self.wire.is_serial() {
             return self.ask_once(unit, question).await;
         }
         asked
     }
 
     async fn ask_once(&mut self, unit: u8, question: &Question) -> Result<Vec<u8>, Fault> {
-        self.open().await?;
+        self.wire.open().await?;
         let asked = match self.config.at.is_rtu() {
             true => self.ask_rtu(unit, question).await,
             false => self.ask_tcp(unit, question).await,
@@ -164,46 +163,14 @@ impl Line {
 
     /// Closes the line in good order.
     pub(super) fn close(&mut self) {
-        if self.port.take().is_some() {
-            self.counters.open.set(0.0);
-        }
-        self.heard.clear();
+        self.wire.close();
         self.silent_at = None;
-    }
-
-    async fn open(&mut self) -> Result<(), Fault> {
-        if self.port.is_some() {
-            return Ok(());
-        }
-        if self.open_at.is_some_and(|at| Instant::now() < at) {
-            return Err(Fault::NoLine(io::ErrorKind::NotConnected.into()));
-        }
-        match port::open(&self.config.at, &self.config.serial).await {
-            Ok(port) => {
-                if self.open_at.take().is_some() {
-                    tracing::info!(line = self.config.name, "line open again");
-                }
-                self.backoff.succeeded();
-                self.counters.opened("open");
-                self.counters.open.set(1.0);
-                self.port = Some(port);
-                Ok(())
-            }
-            Err(error) => {
-                self.counters.opened("refused");
-                let wait = self.backoff.next();
-                let retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-                tracing::warn!(line = self.config.name, at = %self.config.at, %error, retry_ms, "no line");
-                self.open_at = Some(Instant::now() + wait);
-                Err(Fault::NoLine(error))
-            }
-        }
     }
 
     /// Listens until the line is quiet, and closes it: the next question opens it anew.
     async fn begin_anew(&mut self) {
         if self.config.at.is_rtu() {
-            self.heard.clear();
+            self.wire.heard.clear();
             drop(self.hush(self.config.quiet).await);
         }
         self.close();
@@ -217,15 +184,15 @@ impl Line {
         {
             self.counters.strays.increment(1);
         }
-        self.heard.clear();
+        self.wire.heard.clear();
         self.silent_at = None;
         let frame = rtu_frame(unit, &question.pdu());
         let on_the_wire = self.config.serial.time_of(frame.len() + question.answer_len() + 3);
         let until = Instant::now() + on_the_wire + self.config.answer_within;
-        self.say(&frame, until).await?;
+        self.wire.say(&frame, until).await?;
         let values = self.listen_rtu(unit, question, until).await?;
         // Alone? What follows at once makes both doubtful.
-        if !self.heard.is_empty() || 0 < self.hush(pause).await? {
+        if !self.wire.heard.is_empty() || 0 < self.hush(pause).await? {
             return Err(Fault::Extra);
         }
         values.map_err(Fault::Exception)
@@ -243,10 +210,10 @@ impl Line {
     ) -> Result<Result<Vec<u8>, u8>, Fault> {
         let mut foreign = false;
         loop {
-            match rtu_look(&self.heard) {
+            match rtu_look(&self.wire.heard) {
                 Look::Lost => return Err(Fault::Crc),
                 Look::Frame(length) => {
-                    let frame = self.heard.split_to(length);
+                    let frame = self.wire.heard.split_to(length);
                     match question.judge(&frame[1..length - 2]) {
                         Judged::Fits(values) if frame[0] == unit => return Ok(Ok(values)),
                         Judged::Exception(code) if frame[0] == unit => return Ok(Err(code)),
@@ -257,7 +224,7 @@ impl Line {
                     }
                 }
                 Look::More if !self.hear(until).await? => {
-                    return Err(match (self.heard.is_empty(), foreign) {
+                    return Err(match (self.wire.heard.is_empty(), foreign) {
                         (false, _) => Fault::Short,
                         (true, true) => Fault::Mismatch,
                         (true, false) => Fault::Timeout,
@@ -272,12 +239,12 @@ impl Line {
         self.transaction = self.transaction.wrapping_add(1);
         let transaction = self.transaction;
         let until = Instant::now() + self.config.answer_within;
-        self.say(&tcp_frame(transaction, unit, &question.pdu()), until).await?;
+        self.wire.say(&tcp_frame(transaction, unit, &question.pdu()), until).await?;
         loop {
-            match tcp_look(&self.heard) {
+            match tcp_look(&self.wire.heard) {
                 Look::Lost => return Err(Fault::Mismatch),
                 Look::Frame(frame) => {
-                    let whole = self.heard.split_to(frame.length);
+                    let whole = self.wire.heard.split_to(frame.length);
                     if frame.transaction != transaction {
                         // An answer that came twice, or too late.
                         self.counters.strays.increment(1);
@@ -292,7 +259,7 @@ impl Line {
                     };
                 }
                 Look::More if !self.hear(until).await? => {
-                    return Err(match self.heard.is_empty() {
+                    return Err(match self.wire.heard.is_empty() {
                         true => Fault::Timeout,
                         false => Fault::Short,
                     });
@@ -302,58 +269,14 @@ impl Line {
         }
     }
 
-    async fn say(&mut self, frame: &[u8], until: Instant) -> Result<(), Fault> {
-        let Some(port) = &mut self.port else { return Err(closed()) };
-        let said = async {
-            port.write_all(frame).await?;
-            port.flush().await
-        };
-        match timeout_at(until, said).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Fault::Closed(error)),
-            Err(_) => Err(Fault::Timeout),
-        }
-    }
-
-    /// Hears more; `false` where nothing more came in time.
     async fn hear(&mut self, until: Instant) -> Result<bool, Fault> {
-        let Some(port) = &mut self.port else { return Err(closed()) };
-        if HEARD_MAX < self.heard.len() {
-            return Ok(false);
-        }
-        match timeout_at(until, port.read_buf(&mut self.heard)).await {
-            Err(_) => Ok(false),
-            Ok(Ok(0)) => Err(closed()),
-            Ok(Ok(_)) => Ok(true),
-            Ok(Err(error)) => Err(Fault::Closed(error)),
-        }
+        Ok(self.wire.hear(until, HEARD_MAX).await?)
     }
 
     /// Waits until the line was silent for so long; how many bytes came meanwhile is the answer.
     async fn hush(&mut self, silence: Duration) -> Result<usize, Fault> {
-        let Some(port) = &mut self.port else { return Err(closed()) };
-        let begun = Instant::now();
-        let mut bytes = 0;
-        let mut scrap = [0_u8; 512];
-        // A reactor that was not asked yet knows of no byte: at least one turn of it.
-        let silence = silence.max(Duration::from_millis(1));
-        loop {
-            match timeout(silence, port.read(&mut scrap)).await {
-                Err(_) => {
-                    self.silent_at = Some(Instant::now());
-                    return Ok(bytes);
-                }
-                Ok(Ok(0)) => return Err(closed()),
-                Ok(Ok(more)) => bytes += more,
-                Ok(Err(error)) => return Err(Fault::Closed(error)),
-            }
-            if DRAIN_MAX < begun.elapsed() {
-                return Err(Fault::Busy);
-            }
-        }
+        let bytes = self.wire.hush(silence).await?;
+        self.silent_at = Some(Instant::now());
+        Ok(bytes)
     }
-}
-
-fn closed() -> Fault {
-    Fault::Closed(io::ErrorKind::UnexpectedEof.into())
 }

@@ -4,33 +4,23 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::Timestamp;
 use registry::Registry;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::intake::{Batch, Intake, Pass};
+use crate::line::{Cadence, Commits, shift_of, watched};
 
-use super::cadence::{Cadence, shift_of};
 use super::config::Config;
 use super::counters::{LineCounters, SlaveCounters};
 use super::line::Line;
 use super::orders::{self, Order, Orders, WAITING_MAX, Writable};
 use super::said::{self, Blocks, TOPIC};
 use super::slave::{Polled, Slave};
-
-/// Polls on their way to the disk: while it is full the line waits too, and nothing piles up.
-const COMMITS_MAX: usize = 4;
-
-/// What is on its way to the disk when the engine stops may take so long.
-const STOP_MAX: Duration = Duration::from_secs(10);
-
-/// After a bug in a line's task the line begins anew, not at once.
-const BUG_WAIT: Duration = Duration::from_secs(5);
 
 /// Every line there is, ready to run.
 pub struct Master {
@@ -90,24 +80,19 @@ impl Master {
 }
 
 impl Lined {
-    /// A bug ends a line's task, not the engine: the line begins anew.
     async fn watched(self, stop: CancellationToken) {
         let Self { config, intake, registry, orders } = self;
         let orders = Arc::new(tokio::sync::Mutex::new(orders));
-        while !stop.is_cancelled() {
-            let mut once = JoinSet::new();
-            let turn = Turn::new(config.clone(), intake.clone(), registry.clone());
-            let (orders, token) = (orders.clone(), stop.clone());
-            once.spawn(async move { turn.run(&mut *orders.lock().await, &token).await });
-            let Some(Err(error)) = once.join_next().await else { return };
-            tracing::error!(line = config.name, %error, "a line ended by a bug");
+        let bug = || {
             metrics::counter!("saltline_modbus_opens_total", "line" => config.name.clone(), "outcome" => "bug")
                 .increment(1);
-            tokio::select! {
-                () = tokio::time::sleep(BUG_WAIT) => {}
-                () = stop.cancelled() => return,
-            }
-        }
+        };
+        let begin = || {
+            let turn = Turn::new(config.clone(), intake.clone(), registry.clone());
+            let (orders, stop) = (orders.clone(), stop.clone());
+            async move { turn.run(&mut *orders.lock().await, &stop).await }
+        };
+        watched(&config.name, &stop, bug, begin).await;
     }
 }
 
@@ -118,7 +103,7 @@ struct Turn {
     registry: Option<Registry>,
     line: Line,
     slaves: Vec<Slave>,
-    commits: JoinSet<()>,
+    commits: Commits,
 }
 
 /// What happens next.
@@ -143,7 +128,8 @@ impl Turn {
             Slave::new(slave.clone(), Cadence::new(slave.every, shift, now, instant))
         };
         let slaves = config.slaves.iter().enumerate().map(slave).collect();
-        Self { config, intake, registry, line, slaves, commits: JoinSet::new() }
+        let commits = Commits::new(&config.name, &intake);
+        Self { config, intake, registry, line, slaves, commits }
     }
 
     async fn run(mut self, orders: &mut mpsc::Receiver<Order>, stop: &CancellationToken) {
@@ -158,13 +144,7 @@ impl Turn {
             }
         }
         self.line.close();
-        let all = async { while self.commits.join_next().await.is_some() {} };
-        if timeout(STOP_MAX, all).await.is_err() {
-            tracing::warn!(
-                line = self.config.name,
-                "stopped before the last readings were on disk"
-            );
-        }
+        self.commits.finish().await;
     }
 
     async fn next(&mut self, orders: &mut mpsc::Receiver<Order>, stop: &CancellationToken) -> Next {
@@ -224,24 +204,7 @@ impl Turn {
     ) {
         let now = self.intake.now();
         let Some(batch) = self.batch(pass, at, polled, now) else { return };
-        while COMMITS_MAX <= self.commits.len() {
-            self.commits.join_next().await;
-        }
-        while self.commits.try_join_next().is_some() {}
-        let commit = self.intake.commit(batch);
-        let line = self.config.name.clone();
-        self.commits.spawn(async move {
-            match commit.await {
-                Ok(_proof) => whole.iter().for_each(SlaveCounters::durable),
-                Err(error) => {
-                    tracing::error!(
-                        line,
-                        error = &error as &dyn std::error::Error,
-                        "a reading is not kept"
-                    );
-                }
-            }
-        });
+        self.commits.keep(batch, move || whole.iter().for_each(SlaveCounters::durable)).await;
     }
 
     fn batch(&self, pass: &Pass, at: usize, polled: &Polled, now: Timestamp) -> Option<Batch> {

@@ -10,10 +10,7 @@ mod value; // registers to a number, in any order
 mod plan; // the fewest questions
 pub mod wire; // questions and answers as bytes
 mod config; // which line, which slaves
-mod port; // a socket or a serial port
 mod line; // one question, one answer, nothing else
-mod breaker; // whom to leave alone, for how long
-mod cadence; // when whose turn is
 mod slave; // one poll of one device
 mod said; // what was read, as a report and as text
 mod orders; // what is written, by command
@@ -23,11 +20,13 @@ mod sound; // a device whose registers nobody knows yet
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing; // answers of devices that nobody would build
 
-pub use config::{At, BadAt, Config, Parity, Serial, SlaveConfig};
+pub use crate::line::ProfileError;
+pub use crate::line::{Parity, Serial};
+pub use config::{At, BadAt, Config, SlaveConfig};
 pub use line::Fault;
 pub use master::Master;
 pub use plan::{COILS_MAX, REGISTERS_MAX, plan};
-pub use profile::{Profile, ProfileError, Profiles};
+pub use profile::{Profile, Profiles};
 pub use said::{TOPIC, decode};
 pub use sound::{Sounding, Unsounded, Word, sound, words};
 pub use value::{Kind, Order, Raw};

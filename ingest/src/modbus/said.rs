@@ -14,9 +14,9 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use domain::{Reason, Refusal, Report, Said, Stated, Status, Timestamp};
+use domain::{Refusal, Report, Said, Stated, Status, Timestamp};
 
-use crate::formats::{VALUES_MAX, refused};
+use crate::line::{self, put_time, put_values};
 
 use super::profile::{Absent, Profile, StatusWord, Value, worse};
 use super::value::{Kind, Raw};
@@ -127,32 +127,18 @@ fn is_absent(value: &Value, raw: Raw) -> bool {
 pub(super) fn text(head: &str, blocks: Blocks<'_>, report: &Report<'_>) -> Bytes {
     let mut out = format!("{HEAD}\n{head}\n");
     let put = &mut out;
-    // Writing to a text cannot fail.
-    if let Stated::At(at) = report.taken {
-        writeln!(put, "time {at}").ok();
-    }
+    put_time(put, report);
     for (block, bytes) in blocks.0 {
         let function = block.function.number();
+        // Writing to a text cannot fail.
         write!(put, "read {function} {} {} ", block.first, block.count).ok();
         for byte in bytes {
             write!(put, "{byte:02X}").ok();
         }
         put.push('\n');
     }
-    for said in &report.values {
-        let number = said.value.map_or_else(|| "-".to_owned(), |value| value.to_string());
-        let unit = said.unit.as_deref().unwrap_or_default();
-        writeln!(put, "value {} {} {number} {unit}", said.name, word(said.status)).ok();
-    }
+    put_values(put, report);
     Bytes::from(out)
-}
-
-const fn word(status: Status) -> &'static str {
-    match status {
-        Status::Measuring => "measuring",
-        Status::Calibrating => "calibrating",
-        Status::Fault => "fault",
-    }
 }
 
 /// Reads the text back, for a letter that is sent in again.
@@ -160,52 +146,14 @@ const fn word(status: Status) -> &'static str {
 /// # Errors
 /// A refusal where it is not such a text.
 pub fn decode(payload: &[u8]) -> Result<Vec<Report<'static>>, Refusal> {
-    let bad = |what: &str| refused(Reason::Malformed, &format!("modbus text: {what}"));
-    let text = std::str::from_utf8(payload).map_err(|_| bad("it is not UTF-8"))?;
-    let mut lines = text.lines();
-    if lines.next() != Some(HEAD) {
-        return Err(bad("it does not begin with `modbus 1`"));
-    }
-    let (mut at, mut values) = (None, Vec::new());
-    for line in lines {
-        match line.split_once(' ') {
-            Some(("time", time)) => {
-                at = Some(Timestamp::parse_rfc3339(time).map_err(|_| bad("the time"))?);
-            }
-            Some(("value", value)) => values.push(said(value).ok_or_else(|| bad(line))?),
-            _ => {}
-        }
-    }
-    let at = at.ok_or_else(|| bad("there is no time"))?;
-    if !(1..=VALUES_MAX).contains(&values.len()) {
-        let detail =
-            format!("modbus text: {} values; 1 to {VALUES_MAX} are possible", values.len());
-        return Err(refused(Reason::BadCount, &detail));
-    }
-    Ok(vec![Report { taken: Stated::At(at), seq: None, replay: false, values }])
-}
-
-fn said(line: &str) -> Option<Said<'static>> {
-    let mut parts = line.splitn(4, ' ');
-    let (name, status, number) = (parts.next()?, parts.next()?, parts.next()?);
-    let unit = parts.next().unwrap_or_default();
-    Some(Said {
-        name: Cow::Owned(name.to_owned()),
-        value: if number == "-" { None } else { Some(number.parse().ok()?) },
-        unit: Some(Cow::Owned(unit.to_owned())),
-        status: match status {
-            "measuring" => Status::Measuring,
-            "calibrating" => Status::Calibrating,
-            "fault" => Status::Fault,
-            _ => return None,
-        },
-    })
+    line::decode(payload, HEAD)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::modbus::wire::Function;
+    use domain::Reason;
 
     const PROFILE: &str = r#"
 device = "A sonde"

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::breaker::Breaker;
-use super::cadence::Cadence;
+use crate::line::{Breaker, Cadence};
+
 use super::config::{Config, SlaveConfig};
 use super::counters::SlaveCounters;
 use super::line::{Fault, Line};

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use domain::Range;
 
-use super::config::{At, Config, Serial};
+use crate::line::Serial;
+
+use super::config::{At, Config};
 use super::counters::LineCounters;
 use super::line::{Fault, Line};
 use super::plan::{COILS_MAX, REGISTERS_MAX};

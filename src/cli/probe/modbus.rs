@@ -106,6 +106,7 @@ impl Modbus {
             at: At::parse(&self.url).map_err(|error| usage(error.to_string()))?,
             serial: Serial {
                 baud: self.baud,
+                data_bits: 8,
                 parity: Parity::parse(&self.parity)
                     .ok_or_else(|| usage("--parity is none, even or odd".to_owned()))?,
                 stop_bits: self.stop_bits,

@@ -6,10 +6,9 @@ mod shelf; // the profiles there are
 #[cfg(test)]
 mod tests;
 
-pub use read::ProfileError;
-pub use shelf::{Profiles, ShelfError};
+pub use shelf::Profiles;
 
-use domain::{ParameterCode, Status};
+use domain::Status;
 
 use super::plan::plan;
 use super::value::{Kind, Order};
@@ -167,9 +166,4 @@ impl Profile {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.values.iter().map(|value| value.name.as_str())
     }
-}
-
-/// May this be a value's name? Either our parameter's code or a name that a station's profile maps.
-fn is_name(text: &str) -> bool {
-    ParameterCode::new(&text.to_lowercase()).is_ok()
 }

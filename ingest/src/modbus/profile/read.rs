@@ -1,9 +1,10 @@
-//! A profile from its text. Nothing is skipped: a key that nobody reads is an error that names the nearest.
+//! A profile from its text.
 
 use domain::Status;
 use toml::{Table, Value as Toml};
 
-use super::{Absent, Profile, StatusWord, Value, Write, is_name};
+use super::{Absent, Profile, StatusWord, Value, Write};
+use crate::line::{Bad, Keys as At, OfText, ProfileError, is_name, read};
 use crate::modbus::plan::REGISTERS_MAX;
 use crate::modbus::value::{Kind, Order};
 use crate::modbus::wire::Function;
@@ -13,18 +14,6 @@ const VALUES_MAX: usize = crate::formats::VALUES_MAX;
 
 /// Registers that may be read along: half a question. What is further apart is asked for by itself.
 const GAP_MAX: u16 = 64;
-
-/// The text is not a profile.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("profile `{profile}`: {place}: {why}")]
-pub struct ProfileError {
-    /// Which profile.
-    pub profile: String,
-    /// Where in it.
-    pub place: String,
-    /// What is wrong, and what would be accepted.
-    pub why: String,
-}
 
 const PROFILE: &[&str] = &["device", "source", "gap", "most", "value", "status", "write"];
 const VALUE: &[&str] = &[
@@ -44,31 +33,20 @@ const STATUS: &[&str] = &["function", "register", "order", "fault", "calibrating
 const WRITE: &[&str] =
     &["name", "register", "type", "order", "scale", "offset", "unit", "low", "high"];
 
+impl OfText for Profile {
+    fn of_text(name: &str, text: &str) -> Result<Self, ProfileError> {
+        read(name, text, |table| profile(name, table))
+    }
+}
+
 impl Profile {
     /// Reads the text of a profile with this name.
     ///
     /// # Errors
     /// [`ProfileError`] with the place, what is wrong, and what would be accepted.
     pub fn read(name: &str, text: &str) -> Result<Self, ProfileError> {
-        let wrong =
-            |place: String, why: String| ProfileError { profile: name.to_owned(), place, why };
-        let table: Table = text
-            .parse()
-            .map_err(|error: toml::de::Error| wrong("text".to_owned(), error.to_string()))?;
-        profile(name, &table).map_err(|Bad { place, why }| wrong(place, why))
+        Self::of_text(name, text)
     }
-}
-
-/// What is wrong, and where.
-struct Bad {
-    place: String,
-    why: String,
-}
-
-/// One table and where it stands.
-struct At<'a> {
-    place: String,
-    table: &'a Table,
 }
 
 fn profile(name: &str, table: &Table) -> Result<Profile, Bad> {
@@ -161,10 +139,6 @@ fn status(at: &At<'_>) -> Result<StatusWord, Bad> {
             at.numbers(key, 15)?.into_iter().map(move |bit| (bit.to_le_bytes()[0], status)),
         )
     };
-    let of = at.list("of")?.iter().map(|of| match of.as_str() {
-        Some(of) => Ok(of.to_owned()),
-        None => Err(at.bad("of", "write a list of names of values")),
-    });
     let function = at.function()?;
     let (fault, calibrating) =
         (bits("fault", Status::Fault)?, bits("calibrating", Status::Calibrating)?);
@@ -175,7 +149,7 @@ fn status(at: &At<'_>) -> Result<StatusWord, Bad> {
         order: at.order()?,
         bits: fault.chain(calibrating).collect(),
         numbers,
-        of: of.collect::<Result<_, _>>()?,
+        of: at.texts("of")?,
     };
     if word.bits.is_empty() && word.numbers.is_empty() {
         return Err(at.bad(
@@ -213,100 +187,7 @@ fn write(at: &At<'_>) -> Result<Write, Bad> {
     Ok(write)
 }
 
-impl<'a> At<'a> {
-    fn new(place: &str, table: &'a Table, known: &[&str]) -> Result<Self, Bad> {
-        for key in table.keys() {
-            if known.contains(&key.as_str()) {
-                continue;
-            }
-            let near = |name: &&&str| strsim::jaro_winkler(name, key);
-            let best = known.iter().max_by(|a, b| near(a).total_cmp(&near(b)));
-            let hint = match best.filter(|best| 0.75 < near(best)) {
-                Some(best) => format!("did you mean `{best}`?"),
-                None => format!("there are {}", known.join(", ")),
-            };
-            let why = format!("unknown key `{key}`; {hint}");
-            return Err(Bad { place: place.to_owned(), why });
-        }
-        Ok(Self { place: place.to_owned(), table })
-    }
-
-    fn bad(&self, key: &str, why: &str) -> Bad {
-        Bad { place: format!("{}.{key}", self.place), why: why.to_owned() }
-    }
-
-    fn each<T>(
-        &self,
-        key: &str,
-        known: &[&str],
-        read: impl Fn(&At<'_>) -> Result<T, Bad>,
-    ) -> Result<Vec<T>, Bad> {
-        let list = self.list(key)?.iter().enumerate();
-        list.map(|(number, entry)| {
-            let place = format!("{key}[{number}]");
-            let table =
-                entry.as_table().ok_or_else(|| self.bad(&place, "write [[…]] and its keys"))?;
-            read(&At::new(&place, table, known)?)
-        })
-        .collect()
-    }
-
-    fn list(&self, key: &str) -> Result<&'a [Toml], Bad> {
-        match self.table.get(key) {
-            None => Ok(&[]),
-            Some(Toml::Array(list)) => Ok(list),
-            Some(_) => Err(self.bad(key, "write a list")),
-        }
-    }
-
-    fn text(&self, key: &str) -> Result<String, Bad> {
-        self.text_or(key, None).and_then(|text| match text.is_empty() {
-            true => Err(self.bad(key, "it must not be empty")),
-            false => Ok(text),
-        })
-    }
-
-    fn text_or(&self, key: &str, usual: Option<&str>) -> Result<String, Bad> {
-        match (self.table.get(key), usual) {
-            (Some(Toml::String(text)), _) => Ok(text.clone()),
-            (None, Some(usual)) => Ok(usual.to_owned()),
-            (None, None) => Err(self.bad(key, "it is missing")),
-            (Some(_), _) => Err(self.bad(key, "write a text")),
-        }
-    }
-
-    fn number(&self, key: &str, most: u16) -> Result<u16, Bad> {
-        let found = self.table.get(key).ok_or_else(|| self.bad(key, "it is missing"))?;
-        self.as_number(key, found, most)
-    }
-
-    fn number_or(&self, key: &str, usual: u16, most: u16) -> Result<u16, Bad> {
-        if self.table.contains_key(key) { self.number(key, most) } else { Ok(usual) }
-    }
-
-    fn as_number(&self, key: &str, found: &Toml, most: u16) -> Result<u16, Bad> {
-        let number = found.as_integer().and_then(|n| u16::try_from(n).ok()).filter(|n| *n <= most);
-        number.ok_or_else(|| self.bad(key, &format!("write a whole number from 0 to {most}")))
-    }
-
-    fn numbers(&self, key: &str, most: u16) -> Result<Vec<u16>, Bad> {
-        self.list(key)?.iter().map(|found| self.as_number(key, found, most)).collect()
-    }
-
-    fn real(&self, key: &str) -> Result<f64, Bad> {
-        let number = match self.table.get(key) {
-            Some(Toml::Float(number)) => Some(*number),
-            #[expect(clippy::cast_precision_loss, reason = "nobody scales by 2^53")]
-            Some(Toml::Integer(number)) => Some(*number as f64),
-            _ => None,
-        };
-        number.filter(|n| n.is_finite()).ok_or_else(|| self.bad(key, "write a number"))
-    }
-
-    fn real_or(&self, key: &str, usual: f64) -> Result<f64, Bad> {
-        if self.table.contains_key(key) { self.real(key) } else { Ok(usual) }
-    }
-
+impl At<'_> {
     fn function(&self) -> Result<Function, Bad> {
         let number = self.table.get("function").and_then(Toml::as_integer);
         number.and_then(Function::of).ok_or_else(|| {

@@ -3,29 +3,10 @@
 
 use super::Look;
 
-const TABLE: [u16; 256] = table();
-
-const fn table() -> [u16; 256] {
-    let mut table = [0_u16; 256];
-    let mut at = 0_u16;
-    while at < 256 {
-        let (mut crc, mut bit) = (at, 0);
-        while bit < 8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xA001 } else { crc >> 1 };
-            bit += 1;
-        }
-        table[at as usize] = crc;
-        at += 1;
-    }
-    table
-}
-
 /// The check of these bytes.
 #[must_use]
 pub fn crc(bytes: &[u8]) -> u16 {
-    bytes
-        .iter()
-        .fold(0xFFFF, |crc, &byte| (crc >> 8) ^ TABLE[usize::from(crc.to_le_bytes()[0] ^ byte)])
+    crate::line::arc(0xFFFF, bytes)
 }
 
 /// A frame to this slave.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// The turns of one slave.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cadence {
+pub(crate) struct Cadence {
     every: Duration,
     due: Instant,
 }
@@ -16,7 +16,7 @@ pub(super) struct Cadence {
 impl Cadence {
     /// Turns each `every` from the epoch on, moved by `shift` (0 to 1) of a period; the first is the next after `now`,
     /// which is `instant` too.
-    pub(super) fn new(every: Duration, shift: f64, now: Timestamp, instant: Instant) -> Self {
+    pub(crate) fn new(every: Duration, shift: f64, now: Timestamp, instant: Instant) -> Self {
         let period = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);
         #[expect(
             clippy::cast_possible_truncation,
@@ -30,12 +30,12 @@ impl Cadence {
     }
 
     /// The next turn.
-    pub(super) const fn due(&self) -> Instant {
+    pub(crate) const fn due(&self) -> Instant {
         self.due
     }
 
     /// The turn was taken, or given up, at `now`. Turns that are over already are left out; how many is the answer.
-    pub(super) fn advance(&mut self, now: Instant) -> u32 {
+    pub(crate) fn advance(&mut self, now: Instant) -> u32 {
         self.due += self.every;
         let mut missed = 0;
         while self.due + self.every <= now {
@@ -47,7 +47,7 @@ impl Cadence {
 }
 
 /// A part of a period for a name, from 0 to 1: always the same.
-pub(super) fn shift_of(name: &str) -> f64 {
+pub(crate) fn shift_of(name: &str) -> f64 {
     // FNV-1a: short, and the same in every release.
     let hash = name
         .bytes()

@@ -7,25 +7,25 @@ use tokio::time::Instant;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Breaker {
+pub(crate) struct Breaker {
     failures: u32,
     until: Option<Instant>,
 }
 
 impl Breaker {
     /// May the slave be asked?
-    pub(super) fn lets(&self, now: Instant) -> bool {
+    pub(crate) fn lets(&self, now: Instant) -> bool {
         self.until.is_none_or(|until| until <= now)
     }
 
     /// It answered.
-    pub(super) fn answered(&mut self) {
+    pub(crate) fn answered(&mut self) {
         *self = Self::default();
     }
 
     /// It did not: it is left alone for `first`, then twice as long, and so on up to `most`. Never shorter than `first`,
     /// because so long an answer to the last question may still be under way.
-    pub(super) fn silent(&mut self, now: Instant, first: Duration, most: Duration) -> Duration {
+    pub(crate) fn silent(&mut self, now: Instant, first: Duration, most: Duration) -> Duration {
         let wait = first.saturating_mul(1 << self.failures.min(16)).min(most.max(first));
         self.failures = self.failures.saturating_add(1);
         self.until = Some(now + wait);
