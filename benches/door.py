@@ -287,7 +287,7 @@ def main():
         folder.chmod(0o755)
         engine = conftest.Engine(folder, mqtt={
             **certificate(folder), "anonymous": [{"grants": ["read:#"]}], "limits": {
-                "connections": 20_000, "connections_per_address": 12_000, "handshakes": 6_000, "handshakes_per_address": 6_000, "publishes_per_s": 1_000_000,
+                "connections": 20_000, "connections_per_address": 12_000, "handshakes": 6_000, "handshakes_per_address": 6_000, "login_within": "1m", "publishes_per_s": 1_000_000,
                 "bytes_per_s": "1GiB"}})
         keys = folder / "keys.json"
         stations = "".join(f'[[station]]\ncode = "load-{n}"\nname = "Load {n}"\ninterval = "10s"\n' for n in range(STATIONS))
