@@ -1,16 +1,14 @@
 //! Folders that are watched: `[[ingest.drop]]`, a list, so its keys are read entry by entry. What an entry does not say
 //! it has from [`USUAL`].
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::StationCode;
 use ingest::Format;
 use ingest::drop::Config;
-use toml::{Table, Value};
 
-use super::config::{duration, size};
-use super::layers::check_keys;
+use super::config::size;
+use super::entry::{Entry, entries};
 use super::{Layers, SettingsError};
 
 const KEY: &str = "ingest.drop";
@@ -31,88 +29,55 @@ done_kept = "90d"
 
 /// Reads every entry of the layer that set the list last.
 pub(super) fn read(layers: &Layers) -> Result<Vec<Config>, SettingsError> {
-    let (origin, list) = layers.get(KEY);
-    let usual: Table = USUAL.parse().expect("a fixed text that the tests read");
-    let mut read: Vec<Config> = Vec::new();
-    for (at, entry) in list.as_array().into_iter().flatten().enumerate() {
-        let key = format!("{KEY}[{at}]");
-        let bad = |key: &str, found: &Value, wanted: &str| SettingsError::BadValue {
-            origin: origin.to_owned(),
-            key: key.to_owned(),
-            found: format!("`{found}`"),
-            wanted: wanted.to_owned(),
-        };
-        let Some(typed) = entry.as_table() else {
-            return Err(bad(&key, entry, "write [[ingest.drop]] and its keys below it"));
-        };
-        check_keys(origin, &key, typed, &usual)?;
-        let config = config(typed, &usual).map_err(|(name, wanted)| {
-            let found = typed.get(name).unwrap_or(&usual[name]);
-            bad(&format!("{key}.{name}"), found, &wanted)
-        })?;
-        if read.iter().any(|other| other.name == config.name || other.dir == config.dir) {
-            let found = &typed["name"];
-            return Err(bad(&format!("{key}.name"), found, "another has this name or folder"));
+    entries(layers, KEY, USUAL, |entry, before: &[Config]| {
+        let config = config(entry)?;
+        if before.iter().any(|other| other.name == config.name || other.dir == config.dir) {
+            return Err(entry.bad("name", "another has this name or folder"));
         }
-        read.push(config);
-    }
-    Ok(read)
-}
-
-fn config(typed: &Table, usual: &Table) -> Result<Config, (&'static str, String)> {
-    let text = |key: &'static str| {
-        let value = typed.get(key).unwrap_or(&usual[key]);
-        value.as_str().ok_or_else(|| (key, "write a text".to_owned()))
-    };
-    let filled = |key| text(key).map(|text| Some(text).filter(|text| !text.is_empty()));
-    let time = |key| duration(text(key)?).map_err(|wanted| (key, wanted.to_owned()));
-    let name = text("name")?;
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if name.is_empty() || 32 < name.len() || !name.chars().all(fits) {
-        return Err(("name", "use 1 to 32 of a-z, 0-9 and -".to_owned()));
-    }
-    let format = filled("format")?.map(|text| {
-        let names = Format::ALL.map(Format::as_str).join(", ");
-        let format = Format::parse(text).filter(|it| *it != Format::Sparkplug);
-        format.ok_or_else(|| ("format", format!("there are {names}")))
-    });
-    let grows = typed.get("grows").and_then(Value::as_bool).unwrap_or_default();
-    let format = format.transpose()?;
-    if grows && format.is_some_and(|format| !format.has_lines()) {
-        return Err(("format", "what grows has lines: circular-10, table, json-lines".to_owned()));
-    }
-    let station = filled("station")?
-        .map(|text| StationCode::new(text).map_err(|error| ("station", error.to_string())));
-    Ok(Config {
-        name: name.to_owned(),
-        dir: PathBuf::from(filled("dir")?.ok_or_else(|| ("dir", "name a folder".to_owned()))?),
-        format,
-        station: station.transpose()?,
-        offset_s: filled("offset")?.map(offset).transpose()?,
-        settle: time("settle")?,
-        every: time("every")?.max(Duration::from_millis(100)),
-        file_bytes_max: size(text("file_bytes_max")?, 1 << 10, 1 << 30)
-            .map_err(|wanted| ("file_bytes_max", wanted))?,
-        grows,
-        done_kept: filled("done_kept")?.map(|_| time("done_kept")).transpose()?,
+        Ok(config)
     })
 }
 
-/// `+07:00` and `Z`, as seconds.
-fn offset(text: &str) -> Result<i32, (&'static str, String)> {
-    let wanted = || ("offset", "write the loggers' offset from UTC, as +07:00 or Z".to_owned());
-    domain::parse_utc_offset(text).ok_or_else(wanted)
+fn config(entry: &Entry<'_>) -> Result<Config, SettingsError> {
+    let format = entry.optional("format").map(|text| {
+        let format = Format::parse(text).filter(|it| *it != Format::Sparkplug);
+        let names = || Format::ALL.map(Format::as_str).join(", ");
+        format.ok_or_else(|| entry.bad("format", &format!("there are {}", names())))
+    });
+    let format = format.transpose()?;
+    let grows = entry.value("grows").as_bool().unwrap_or_default();
+    if grows && format.is_some_and(|format| !format.has_lines()) {
+        return Err(entry.bad("format", "what grows has lines: circular-10, table, json-lines"));
+    }
+    let station = entry.optional("station").map(|text| {
+        StationCode::new(text).map_err(|error| entry.bad("station", &error.to_string()))
+    });
+    let offset = entry.optional("offset").map(|text| {
+        let wanted = "write the loggers' offset from UTC, as +07:00 or Z";
+        domain::parse_utc_offset(text).ok_or_else(|| entry.bad("offset", wanted))
+    });
+    Ok(Config {
+        name: entry.name()?,
+        dir: entry.path("dir").ok_or_else(|| entry.bad("dir", "name a folder"))?,
+        format,
+        station: station.transpose()?,
+        offset_s: offset.transpose()?,
+        settle: entry.duration("settle")?,
+        every: entry.duration("every")?.max(Duration::from_millis(100)),
+        file_bytes_max: size(entry.text("file_bytes_max"), 1 << 10, 1 << 30)
+            .map_err(|wanted| entry.bad("file_bytes_max", &wanted))?,
+        grows,
+        done_kept: entry.perhaps("done_kept")?,
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::entry::stand;
     use super::*;
 
     fn with(text: &str) -> Result<Vec<Config>, SettingsError> {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("saltline.toml");
-        std::fs::write(&file, text).unwrap();
-        read(&Layers::read(Some(&file), [])?)
+        read(&stand::layers(text)?)
     }
 
     const GOOD: &str = "[[ingest.drop]]\nname = \"tg\"\ndir = \"/srv/a\"\n";
@@ -129,17 +94,10 @@ mod tests {
 
     #[test]
     fn the_example_of_the_configuration_can_be_used() {
-        let example: String = super::super::DEFAULTS
-            .lines()
-            .skip_while(|line| !line.starts_with("# [[ingest.drop]]"))
-            .take_while(|line| line.starts_with('#'))
-            .map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line)))
-            .collect();
+        let example = stand::example(KEY);
         let [one] = &with(&example).unwrap()[..] else { panic!("{example}") };
         assert_eq!(one.name, "loggers");
-        for key in USUAL.lines().filter_map(|line| line.split_once(' ')).map(|(key, _)| key) {
-            assert!(super::super::DEFAULTS.contains(&format!("# {key} =")), "{key}");
-        }
+        stand::explains(super::super::DEFAULTS, USUAL);
     }
 
     #[test]

@@ -1,20 +1,22 @@
-//! An entry of a list: keys that are read one by one, each with what holds where it is not said. Lines of all kinds are such.
+//! An entry of a list: keys that are read one by one, each with what holds where it is not said. Lines of all kinds are such,
+//! folders that are watched, brokers that we take from and departments that get files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ingest::line::{OfText, Parity, Place, ProfileError, Serial, Shelf};
 use toml::{Table, Value};
 
 use super::config::duration;
+use super::layers::check_keys;
 use super::{Layers, SettingsError};
 
 /// One entry as it was typed.
 pub(super) struct Entry<'a> {
-    pub(super) origin: &'a str,
-    pub(super) key: String,
-    pub(super) typed: &'a Table,
-    pub(super) usual: &'a Table,
+    origin: &'a str,
+    key: String,
+    typed: &'a Table,
+    usual: &'a Table,
 }
 
 /// The profiles that are shipped, and over them those of the folder that `key` names.
@@ -35,26 +37,74 @@ pub(super) fn shelf<P: OfText>(
     Ok(shelf)
 }
 
-/// The entry as a table.
-pub(super) fn table<'a>(
-    origin: &str,
+/// Reads every entry of the layer that set the list last. `usual` is every key of an entry, with what holds where it is not
+/// said; `read` is given an entry and what was read of those before it.
+pub(super) fn entries<T>(
+    layers: &Layers,
     key: &str,
-    entry: &'a Value,
-    wanted: &str,
-) -> Result<&'a Table, SettingsError> {
-    entry.as_table().ok_or_else(|| bad(origin, key.to_owned(), entry, wanted))
+    usual: &str,
+    read: impl FnMut(&Entry<'_>, &[T]) -> Result<T, SettingsError>,
+) -> Result<Vec<T>, SettingsError> {
+    let (origin, list) = layers.get(key);
+    let wanted = format!("write [[{key}]] and its keys below it");
+    each((origin, key), list, usual, &wanted, read)
 }
 
-pub(super) fn bad(origin: &str, key: String, found: &Value, wanted: &str) -> SettingsError {
+fn each<T>(
+    (origin, key): (&str, &str),
+    list: &Value,
+    usual: &str,
+    wanted: &str,
+    mut read: impl FnMut(&Entry<'_>, &[T]) -> Result<T, SettingsError>,
+) -> Result<Vec<T>, SettingsError> {
+    let usual: Table = usual.parse().expect("a fixed text that the tests read");
+    let mut all = Vec::new();
+    for (at, entry) in list.as_array().into_iter().flatten().enumerate() {
+        let key = format!("{key}[{at}]");
+        let Some(typed) = entry.as_table() else { return Err(bad(origin, key, entry, wanted)) };
+        check_keys(origin, &key, typed, &usual)?;
+        all.push(read(&Entry { origin, key, typed, usual: &usual }, &all)?);
+    }
+    Ok(all)
+}
+
+/// Is the list under this key empty?
+pub(super) fn is_empty(layers: &Layers, key: &str) -> bool {
+    layers.get(key).1.as_array().is_none_or(Vec::is_empty)
+}
+
+fn bad(origin: &str, key: String, found: &Value, wanted: &str) -> SettingsError {
     SettingsError::BadValue {
         origin: origin.to_owned(),
         key,
-        found: format!("`{found}`"),
+        found: match found {
+            // Somebody may have written a password into it.
+            Value::String(url) if url.contains("://") && url.contains('@') => {
+                "not shown".to_owned()
+            }
+            found => format!("`{found}`"),
+        },
         wanted: wanted.to_owned(),
     }
 }
 
 impl Entry<'_> {
+    /// The entries of a list within this one, read in the same way; one that names none is told what to write.
+    pub(super) fn each<T>(
+        &self,
+        key: &str,
+        usual: &str,
+        wanted: &str,
+        read: impl FnMut(&Entry<'_>, &[T]) -> Result<T, SettingsError>,
+    ) -> Result<Vec<T>, SettingsError> {
+        let (place, list) = (format!("{}.{key}", self.key), self.value(key));
+        let read = each((self.origin, &place), list, usual, &format!("write {wanted}"), read)?;
+        if read.is_empty() {
+            return Err(self.bad(key, &format!("name at least one, as {wanted}")));
+        }
+        Ok(read)
+    }
+
     pub(super) fn name(&self) -> Result<String, SettingsError> {
         let name = self.text("name");
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -99,16 +149,53 @@ impl Entry<'_> {
         self.value(key).as_str().unwrap_or_default()
     }
 
+    pub(super) fn optional(&self, key: &str) -> Option<&str> {
+        Some(self.text(key)).filter(|text| !text.is_empty())
+    }
+
+    pub(super) fn path(&self, key: &str) -> Option<PathBuf> {
+        self.optional(key).map(PathBuf::from)
+    }
+
     pub(super) fn duration(&self, key: &str) -> Result<Duration, SettingsError> {
         duration(self.text(key)).map_err(|wanted| self.bad(key, wanted))
     }
 
     /// A duration, or nothing where the text is empty.
     pub(super) fn perhaps(&self, key: &str) -> Result<Option<Duration>, SettingsError> {
-        Some(self.text(key)).filter(|text| !text.is_empty()).map(|_| self.duration(key)).transpose()
+        self.optional(key).map(|_| self.duration(key)).transpose()
     }
 
     pub(super) fn bad(&self, key: &str, wanted: &str) -> SettingsError {
         bad(self.origin, format!("{}.{key}", self.key), self.value(key), wanted)
+    }
+}
+
+/// What the tests of every list need.
+#[cfg(test)]
+pub(super) mod stand {
+    use super::super::{DEFAULTS, Layers, SettingsError};
+
+    /// A configuration of this text.
+    pub(in super::super) fn layers(text: &str) -> Result<Layers, SettingsError> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("saltline.toml");
+        std::fs::write(&file, text).unwrap();
+        Layers::read(Some(&file), [])
+    }
+
+    /// The example entry that the configuration file has of a list, as somebody would take it over.
+    pub(in super::super) fn example(key: &str) -> String {
+        let head = format!("# [[{key}]]");
+        let lines = DEFAULTS.lines().skip_while(|line| !line.starts_with(&head));
+        let lines = lines.take_while(|line| line.starts_with('#'));
+        lines.map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line))).collect()
+    }
+
+    /// Every usual key stands in the example.
+    pub(in super::super) fn explains(example: &str, usual: &str) {
+        for (key, _) in usual.lines().filter_map(|line| line.split_once(" = ")) {
+            assert!(example.contains(&format!("{key} = ")), "{key}");
+        }
     }
 }

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use toml::{Table, Value};
+use toml::Value;
 use url::Url;
 
-use super::config::duration;
-use super::layers::check_keys;
+use super::entry::{Entry, entries};
 use super::{Layers, SettingsError};
 use crate::export::{Circular10, Ftp, LineEnd, Named, Sftp, Target};
 
@@ -48,45 +47,17 @@ fn plain(text: &str) -> bool {
 
 /// Reads every entry of the layer that set the list last.
 pub(super) fn read(layers: &Layers) -> Result<Vec<Circular10>, SettingsError> {
-    let (origin, list) = layers.get(KEY);
-    let usual: Table = USUAL.parse().expect("a fixed text that the tests read");
-    let mut read: Vec<Circular10> = Vec::new();
-    for (at, entry) in list.as_array().into_iter().flatten().enumerate() {
-        let key = format!("{KEY}[{at}]");
-        let Some(typed) = entry.as_table() else {
-            let wanted = "write [[export.circular10]] and its keys below it";
-            return Err(bad(origin, key, format!("`{entry}`"), wanted));
-        };
-        check_keys(origin, &key, typed, &usual)?;
-        let entry = Entry { origin, key: &key, typed, usual: &usual };
-        let config = entry.config()?;
-        if read.iter().any(|other| other.name == config.name) {
+    entries(layers, KEY, USUAL, |entry, before: &[Circular10]| {
+        let config = entry.circular10()?;
+        if before.iter().any(|other| other.name == config.name) {
             return Err(entry.bad("name", "another export has this name"));
         }
-        read.push(config);
-    }
-    Ok(read)
-}
-
-fn bad(origin: &str, key: String, found: String, wanted: &str) -> SettingsError {
-    SettingsError::BadValue { origin: origin.to_owned(), key, found, wanted: wanted.to_owned() }
-}
-
-/// One entry as it was typed.
-struct Entry<'a> {
-    origin: &'a str,
-    key: &'a str,
-    typed: &'a Table,
-    usual: &'a Table,
+        Ok(config)
+    })
 }
 
 impl Entry<'_> {
-    fn config(&self) -> Result<Circular10, SettingsError> {
-        let name = self.text("name");
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if name.is_empty() || 32 < name.len() || !name.chars().all(fits) {
-            return Err(self.bad("name", "use 1 to 32 of a-z, 0-9 and -"));
-        }
+    fn circular10(&self) -> Result<Circular10, SettingsError> {
         let file = self.text("file");
         if !plain(&file.replace(['{', '}'], ""))
             || !file.contains("{station}")
@@ -95,7 +66,7 @@ impl Entry<'_> {
             let wanted = "write a name with {station} and {time}, of letters, digits, -, _ and .";
             return Err(self.bad("file", wanted));
         }
-        let every = self.time("every")?;
+        let every = self.duration("every")?;
         if every < Duration::from_secs(60)
             || every.subsec_nanos() != 0
             || !HOUR.as_secs().is_multiple_of(every.as_secs())
@@ -105,7 +76,7 @@ impl Entry<'_> {
             );
         }
         Ok(Circular10 {
-            name: name.to_owned(),
+            name: self.name()?,
             target: self.target()?,
             stations: self.codes("stations")?,
             names: self.named("names", "stations and their names, as [\"xuan-hoa=XH01\"]")?,
@@ -114,15 +85,15 @@ impl Entry<'_> {
             file: file.to_owned(),
             dated_folders: self.value("dated_folders").as_bool().unwrap_or_default(),
             every,
-            settle: self.time("settle")?,
-            keep: self.time("keep")?,
+            settle: self.duration("settle")?,
+            keep: self.duration("keep")?,
             line_end: match self.text("line_end") {
                 "crlf" => LineEnd::CrLf,
                 "lf" => LineEnd::Lf,
                 _ => return Err(self.bad("line_end", "write \"crlf\" or \"lf\"")),
             },
-            retry_max: self.time("retry_max")?,
-            patience: self.time("patience")?,
+            retry_max: self.duration("retry_max")?,
+            patience: self.duration("patience")?,
         })
     }
 
@@ -147,12 +118,11 @@ impl Entry<'_> {
         }
         let decoded = |text: &str| percent(text).ok_or_else(|| self.bad("url", wanted));
         let (user, folder) = (decoded(user)?, decoded(url.path())?);
-        let path = |key| self.optional(key).map(PathBuf::from);
         match url.scheme() {
             "sftp" => {
                 self.only(&["key_file", "known_hosts_file"], "sftp://")?;
-                let (port, key_file) = (url.port().unwrap_or(22), path("key_file"));
-                let known_hosts_file = path("known_hosts_file");
+                let (port, key_file) = (url.port().unwrap_or(22), self.path("key_file"));
+                let known_hosts_file = self.path("known_hosts_file");
                 // `/in` is the server's own folder; `/~/in` is one below where we land.
                 let folder = match folder.strip_prefix("/~") {
                     Some(below) => below.trim_start_matches('/').to_owned(),
@@ -168,7 +138,8 @@ impl Entry<'_> {
                     &["password_file"]
                 };
                 self.only(own, scheme)?;
-                let tls = ingest::upstream::Tls { authorities: path("tls_ca_file"), own: None };
+                let tls =
+                    ingest::upstream::Tls { authorities: self.path("tls_ca_file"), own: None };
                 let folder = if folder == "/" { String::new() } else { folder };
                 Ok(Target::Ftp(Ftp {
                     host,
@@ -235,32 +206,6 @@ impl Entry<'_> {
         };
         self.value(key).as_array().into_iter().flatten().map(pair).collect()
     }
-
-    fn time(&self, key: &str) -> Result<Duration, SettingsError> {
-        duration(self.text(key)).map_err(|wanted| self.bad(key, wanted))
-    }
-
-    fn value(&self, key: &str) -> &Value {
-        let usual = || self.usual.get(key).expect("every key that is asked for is usual");
-        self.typed.get(key).unwrap_or_else(usual)
-    }
-
-    fn text(&self, key: &str) -> &str {
-        self.value(key).as_str().unwrap_or_default()
-    }
-
-    fn optional(&self, key: &str) -> Option<&str> {
-        Some(self.text(key)).filter(|text| !text.is_empty())
-    }
-
-    fn bad(&self, key: &str, wanted: &str) -> SettingsError {
-        let found = match self.value(key) {
-            // Somebody may have written a password into it.
-            Value::String(text) if key == "url" && text.contains('@') => "not shown".to_owned(),
-            value => format!("`{value}`"),
-        };
-        bad(self.origin, format!("{}.{key}", self.key), found, wanted)
-    }
 }
 
 /// A part of a URL as it is meant; `None` where that would be two lines.
@@ -271,13 +216,11 @@ fn percent(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::entry::stand;
     use super::*;
 
     fn with(text: &str) -> Result<Vec<Circular10>, SettingsError> {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("saltline.toml");
-        std::fs::write(&file, text).unwrap();
-        read(&Layers::read(Some(&file), [])?)
+        read(&stand::layers(text)?)
     }
 
     const GOOD: &str = "[[export.circular10]]\nname = \"tg\"\nurl = \"/srv/a\"\n";
@@ -312,17 +255,10 @@ mod tests {
 
     #[test]
     fn the_example_of_the_configuration_can_be_used() {
-        let example: String = super::super::DEFAULTS
-            .lines()
-            .skip_while(|line| !line.starts_with("# [[export.circular10]]"))
-            .take_while(|line| line.starts_with('#'))
-            .map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line)))
-            .collect();
+        let example = stand::example(KEY);
         let [one] = &with(&example).unwrap()[..] else { panic!("{example}") };
         assert_eq!(one.name, "department");
-        for key in USUAL.lines().filter_map(|line| line.split_once(' ')).map(|(key, _)| key) {
-            assert!(super::super::DEFAULTS.contains(&format!("# {key} =")), "{key}");
-        }
+        stand::explains(super::super::DEFAULTS, USUAL);
     }
 
     #[test]

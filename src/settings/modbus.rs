@@ -7,10 +7,8 @@ use std::time::Duration;
 
 use domain::StationCode;
 use ingest::modbus::{At, Config, Profile, Profiles, SlaveConfig};
-use toml::Table;
 
-use super::entry::{Entry, shelf, table};
-use super::layers::check_keys;
+use super::entry::{Entry, entries, is_empty, shelf};
 use super::{Layers, SettingsError};
 
 const KEY: &str = "ingest.modbus";
@@ -47,55 +45,43 @@ const EVERY_MIN: Duration = Duration::from_millis(100);
 
 /// Reads every entry of the layer that set the list last.
 pub(super) fn read(layers: &Layers) -> Result<Vec<Config>, SettingsError> {
-    let (origin, list) = layers.get(KEY);
-    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    if list.is_empty() {
+    if is_empty(layers, KEY) {
         return Ok(Vec::new());
     }
     let shelf = shelf(layers, FOLDER, Profiles::shipped())?;
-    let usual: Table = USUAL.parse().expect("a fixed text that the tests read");
-    let slave: Table = USUAL_SLAVE.parse().expect("a fixed text that the tests read");
-    let mut read: Vec<Config> = Vec::new();
     let mut stations = HashSet::new();
-    for (at, entry) in list.iter().enumerate() {
-        let key = format!("{KEY}[{at}]");
-        let typed = table(origin, &key, entry, "write [[ingest.modbus]] and its keys below it")?;
-        check_keys(origin, &key, typed, &usual)?;
-        let entry = Entry { origin, key, typed, usual: &usual };
-        let config = entry.line(&shelf, &slave)?;
-        if read.iter().any(|other| other.name == config.name) {
+    entries(layers, KEY, USUAL, |entry, before: &[Config]| {
+        let config = entry.line(&shelf)?;
+        if before.iter().any(|other| other.name == config.name) {
             return Err(entry.bad("name", "another line has this name"));
         }
-        if read.iter().any(|other| other.at == config.at && matches!(config.at, At::Serial(_))) {
+        if before.iter().any(|other| other.at == config.at && matches!(config.at, At::Serial(_))) {
             return Err(entry.bad("url", "another line has this port: put its slaves together"));
         }
-        if let Some(twice) =
-            config.slaves.iter().find(|slave| !stations.insert(slave.station.clone()))
-        {
+        let mut slaves = config.slaves.iter();
+        if let Some(twice) = slaves.find(|slave| !stations.insert(slave.station.clone())) {
             let wanted = format!("`{}` is a slave already: a station has one", twice.station);
             return Err(entry.bad("slaves", &wanted));
         }
-        read.push(config);
-    }
-    Ok(read)
+        Ok(config)
+    })
 }
 
 impl Entry<'_> {
-    fn line(&self, shelf: &Profiles, usual: &Table) -> Result<Config, SettingsError> {
+    fn line(&self, shelf: &Profiles) -> Result<Config, SettingsError> {
         let at =
             At::parse(self.text("url")).map_err(|error| self.bad("url", &error.to_string()))?;
-        let pause = self.text("pause");
         let config = Config {
             name: self.name()?,
             serial: self.serial()?,
             answer_within: self.duration("answer_within")?,
-            pause: if pause.is_empty() { Duration::ZERO } else { self.duration("pause")? },
+            pause: self.perhaps("pause")?.unwrap_or(Duration::ZERO),
             quiet: self.duration("quiet")?,
             late_max: self.duration("late_max")?,
             budget: self.duration("budget")?,
             back_off_max: self.duration("back_off_max")?,
             retry_max: self.duration("retry_max")?,
-            slaves: self.slaves(&at, shelf, usual)?,
+            slaves: self.slaves(&at, shelf)?,
             at,
         };
         if config.late_max < config.answer_within {
@@ -104,33 +90,15 @@ impl Entry<'_> {
         Ok(config)
     }
 
-    fn slaves(
-        &self,
-        at: &At,
-        shelf: &Profiles,
-        usual: &Table,
-    ) -> Result<Vec<SlaveConfig>, SettingsError> {
-        let list = self.value("slaves").as_array().map(Vec::as_slice).unwrap_or_default();
-        if list.is_empty() {
-            return Err(self.bad(
-                "slaves",
-                "name at least one, as { station = \"xuan-hoa\", unit = 1, profile = \"…\" }",
-            ));
-        }
-        let mut slaves: Vec<SlaveConfig> = Vec::new();
-        for (number, entry) in list.iter().enumerate() {
-            let key = format!("{}.slaves[{number}]", self.key);
-            let typed =
-                table(self.origin, &key, entry, "write { station = …, unit = …, profile = … }")?;
-            check_keys(self.origin, &key, typed, usual)?;
-            let entry = Entry { origin: self.origin, key, typed, usual };
+    fn slaves(&self, at: &At, shelf: &Profiles) -> Result<Vec<SlaveConfig>, SettingsError> {
+        let wanted = "{ station = \"xuan-hoa\", unit = 1, profile = \"…\" }";
+        self.each("slaves", USUAL_SLAVE, wanted, |entry, before: &[SlaveConfig]| {
             let slave = entry.slave(at, shelf)?;
-            if slaves.iter().any(|other| other.unit == slave.unit) {
+            if before.iter().any(|other| other.unit == slave.unit) {
                 return Err(entry.bad("unit", "another slave of this line has this address"));
             }
-            slaves.push(slave);
-        }
-        Ok(slaves)
+            Ok(slave)
+        })
     }
 
     fn slave(&self, at: &At, shelf: &Profiles) -> Result<SlaveConfig, SettingsError> {
@@ -164,14 +132,12 @@ impl Entry<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::entry::stand;
     use super::*;
     use ingest::modbus::Serial;
 
     fn with(text: &str) -> Result<Vec<Config>, SettingsError> {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("saltline.toml");
-        std::fs::write(&file, text).unwrap();
-        read(&Layers::read(Some(&file), [])?)
+        read(&stand::layers(text)?)
     }
 
     const GOOD: &str = "[[ingest.modbus]]\nname = \"bus\"\nurl = \"rtu+tcp://gateway:4001\"\n\
@@ -188,21 +154,11 @@ mod tests {
 
     #[test]
     fn the_example_of_the_configuration_can_be_used() {
-        let example: String = super::super::DEFAULTS
-            .lines()
-            .skip_while(|line| !line.starts_with("# [[ingest.modbus]]"))
-            .take_while(|line| line.starts_with('#'))
-            .map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line)))
-            .collect();
+        let example = stand::example(KEY);
         let [one] = &with(&example).unwrap()[..] else { panic!("{example}") };
         assert_eq!((one.name.as_str(), one.slaves.len()), ("bus-1", 2));
-        let keys = |text: &'static str| text.lines().filter_map(|line| line.split_once(" = "));
-        for (key, _) in keys(USUAL) {
-            assert!(super::super::DEFAULTS.contains(&format!("# {key} = ")), "{key}");
-        }
-        for (key, _) in keys(USUAL_SLAVE) {
-            assert!(example.contains(&format!("{key} = ")), "{key}");
-        }
+        stand::explains(super::super::DEFAULTS, USUAL);
+        stand::explains(&example, USUAL_SLAVE);
     }
 
     #[test]

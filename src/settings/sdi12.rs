@@ -6,10 +6,8 @@ use std::time::Duration;
 use domain::StationCode;
 use ingest::line::Place;
 use ingest::sdi12::{Address, Config, Profiles, SensorConfig};
-use toml::Table;
 
-use super::entry::{Entry, shelf, table};
-use super::layers::check_keys;
+use super::entry::{Entry, entries, is_empty, shelf};
 use super::{Layers, SettingsError};
 
 const KEY: &str = "ingest.sdi12";
@@ -54,34 +52,24 @@ const BREAK_MAX: Duration = Duration::from_millis(100);
 
 /// Reads every entry of the layer that set the list last. `taken` are the places of other lines.
 pub(super) fn read(layers: &Layers, taken: &[Place]) -> Result<Vec<Config>, SettingsError> {
-    let (origin, list) = layers.get(KEY);
-    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    if list.is_empty() {
+    if is_empty(layers, KEY) {
         return Ok(Vec::new());
     }
     let shelf = shelf(layers, FOLDER, Profiles::shipped())?;
-    let usual: Table = USUAL.parse().expect("a fixed text that the tests read");
-    let sensor: Table = USUAL_SENSOR.parse().expect("a fixed text that the tests read");
-    let mut read: Vec<Config> = Vec::new();
-    for (at, entry) in list.iter().enumerate() {
-        let key = format!("{KEY}[{at}]");
-        let typed = table(origin, &key, entry, "write [[ingest.sdi12]] and its keys below it")?;
-        check_keys(origin, &key, typed, &usual)?;
-        let entry = Entry { origin, key, typed, usual: &usual };
-        let config = bus(&entry, &shelf, &sensor)?;
-        if read.iter().any(|other| other.name == config.name) {
+    entries(layers, KEY, USUAL, |entry, before: &[Config]| {
+        let config = bus(entry, &shelf)?;
+        if before.iter().any(|other| other.name == config.name) {
             return Err(entry.bad("name", "another bus has this name"));
         }
-        let mut places = read.iter().map(|other| &other.place).chain(taken);
+        let mut places = before.iter().map(|other| &other.place).chain(taken);
         if places.any(|other| *other == config.place) {
             return Err(entry.bad("url", "another line has this port: put its sensors together"));
         }
-        read.push(config);
-    }
-    Ok(read)
+        Ok(config)
+    })
 }
 
-fn bus(entry: &Entry<'_>, shelf: &Profiles, usual: &Table) -> Result<Config, SettingsError> {
+fn bus(entry: &Entry<'_>, shelf: &Profiles) -> Result<Config, SettingsError> {
     let tries = entry.value("tries").as_integer().filter(|tries| (1..=TRIES_MAX).contains(tries));
     let tries = tries.and_then(|tries| u32::try_from(tries).ok());
     let config = Config {
@@ -97,7 +85,7 @@ fn bus(entry: &Entry<'_>, shelf: &Profiles, usual: &Table) -> Result<Config, Set
         late_max: entry.duration("late_max")?,
         back_off_max: entry.duration("back_off_max")?,
         retry_max: entry.duration("retry_max")?,
-        sensors: sensors(entry, shelf, usual)?,
+        sensors: sensors(entry, shelf)?,
     };
     if config.late_max < config.answer_within {
         return Err(entry.bad("late_max", "no answer is late before `answer_within`"));
@@ -111,31 +99,15 @@ fn bus(entry: &Entry<'_>, shelf: &Profiles, usual: &Table) -> Result<Config, Set
     Ok(config)
 }
 
-fn sensors(
-    entry: &Entry<'_>,
-    shelf: &Profiles,
-    usual: &Table,
-) -> Result<Vec<SensorConfig>, SettingsError> {
-    let list = entry.value("sensors").as_array().map(Vec::as_slice).unwrap_or_default();
-    if list.is_empty() {
-        let wanted =
-            "name at least one, as { station = \"xuan-hoa\", address = \"0\", profile = \"…\" }";
-        return Err(entry.bad("sensors", wanted));
-    }
-    let mut sensors: Vec<SensorConfig> = Vec::new();
-    for (number, found) in list.iter().enumerate() {
-        let key = format!("{}.sensors[{number}]", entry.key);
-        let wanted = "write { station = …, address = …, profile = … }";
-        let typed = table(entry.origin, &key, found, wanted)?;
-        check_keys(entry.origin, &key, typed, usual)?;
-        let own = Entry { origin: entry.origin, key, typed, usual };
-        let sensor = sensor(&own, shelf)?;
-        if sensors.iter().any(|other| other.address == sensor.address) {
+fn sensors(entry: &Entry<'_>, shelf: &Profiles) -> Result<Vec<SensorConfig>, SettingsError> {
+    let wanted = "{ station = \"xuan-hoa\", address = \"0\", profile = \"…\" }";
+    entry.each("sensors", USUAL_SENSOR, wanted, |own, before: &[SensorConfig]| {
+        let sensor = sensor(own, shelf)?;
+        if before.iter().any(|other| other.address == sensor.address) {
             return Err(own.bad("address", "another sensor of this bus has this address"));
         }
-        sensors.push(sensor);
-    }
-    Ok(sensors)
+        Ok(sensor)
+    })
 }
 
 fn sensor(entry: &Entry<'_>, shelf: &Profiles) -> Result<SensorConfig, SettingsError> {
@@ -156,13 +128,11 @@ fn sensor(entry: &Entry<'_>, shelf: &Profiles) -> Result<SensorConfig, SettingsE
 
 #[cfg(test)]
 mod tests {
+    use super::super::entry::stand;
     use super::*;
 
     fn with(text: &str) -> Result<Vec<Config>, SettingsError> {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("saltline.toml");
-        std::fs::write(&file, text).unwrap();
-        read(&Layers::read(Some(&file), [])?, &[Place::parse("serial:///dev/modbus").unwrap()])
+        read(&stand::layers(text)?, &[Place::parse("serial:///dev/modbus").unwrap()])
     }
 
     const GOOD: &str = "[[ingest.sdi12]]\nname = \"well\"\nurl = \"serial:///dev/a\"\n\
@@ -180,18 +150,11 @@ mod tests {
 
     #[test]
     fn the_example_of_the_configuration_can_be_used() {
-        let example: String = super::super::DEFAULTS
-            .lines()
-            .skip_while(|line| !line.starts_with("# [[ingest.sdi12]]"))
-            .take_while(|line| line.starts_with('#'))
-            .map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line)))
-            .collect();
+        let example = stand::example(KEY);
         let [one] = &with(&example).unwrap()[..] else { panic!("{example}") };
         assert_eq!((one.name.as_str(), one.sensors.len()), ("well-1", 2));
-        let keys = |text: &'static str| text.lines().filter_map(|line| line.split_once(" = "));
-        for (key, _) in keys(USUAL).chain(keys(USUAL_SENSOR)) {
-            assert!(example.contains(&format!("{key} = ")), "{key}");
-        }
+        stand::explains(&example, USUAL);
+        stand::explains(&example, USUAL_SENSOR);
     }
 
     #[test]

@@ -7,10 +7,8 @@ use std::time::Duration;
 use domain::StationCode;
 use ingest::line::Place;
 use ingest::serial::{Config, LoggerConfig, Profile, Profiles};
-use toml::Table;
 
-use super::entry::{Entry, shelf, table};
-use super::layers::check_keys;
+use super::entry::{Entry, entries, is_empty, shelf};
 use super::{Layers, SettingsError};
 
 const KEY: &str = "ingest.serial";
@@ -50,34 +48,24 @@ const EVERY_MIN: Duration = Duration::from_millis(100);
 
 /// Reads every entry of the layer that set the list last. `taken` are the places of other lines.
 pub(super) fn read(layers: &Layers, taken: &[Place]) -> Result<Vec<Config>, SettingsError> {
-    let (origin, list) = layers.get(KEY);
-    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    if list.is_empty() {
+    if is_empty(layers, KEY) {
         return Ok(Vec::new());
     }
     let shelf = shelf(layers, FOLDER, Profiles::shipped())?;
-    let usual: Table = USUAL.parse().expect("a fixed text that the tests read");
-    let logger: Table = USUAL_LOGGER.parse().expect("a fixed text that the tests read");
-    let mut read: Vec<Config> = Vec::new();
-    for (at, entry) in list.iter().enumerate() {
-        let key = format!("{KEY}[{at}]");
-        let typed = table(origin, &key, entry, "write [[ingest.serial]] and its keys below it")?;
-        check_keys(origin, &key, typed, &usual)?;
-        let entry = Entry { origin, key, typed, usual: &usual };
-        let config = line(&entry, &shelf, &logger)?;
-        if read.iter().any(|other| other.name == config.name) {
+    entries(layers, KEY, USUAL, |entry, before: &[Config]| {
+        let config = line(entry, &shelf)?;
+        if before.iter().any(|other| other.name == config.name) {
             return Err(entry.bad("name", "another line has this name"));
         }
-        let mut places = read.iter().map(|other| &other.place).chain(taken);
+        let mut places = before.iter().map(|other| &other.place).chain(taken);
         if places.any(|other| *other == config.place) {
             return Err(entry.bad("url", "another line has this port"));
         }
-        read.push(config);
-    }
-    Ok(read)
+        Ok(config)
+    })
 }
 
-fn line(entry: &Entry<'_>, shelf: &Profiles, usual: &Table) -> Result<Config, SettingsError> {
+fn line(entry: &Entry<'_>, shelf: &Profiles) -> Result<Config, SettingsError> {
     let config = Config {
         name: entry.name()?,
         place: entry.place()?,
@@ -89,7 +77,7 @@ fn line(entry: &Entry<'_>, shelf: &Profiles, usual: &Table) -> Result<Config, Se
         back_off_max: entry.duration("back_off_max")?,
         retry_max: entry.duration("retry_max")?,
         silent_after: entry.duration("silent_after")?,
-        loggers: loggers(entry, shelf, usual)?,
+        loggers: loggers(entry, shelf)?,
     };
     if config.late_max < config.answer_within {
         return Err(entry.bad("late_max", "no answer is late before `answer_within`"));
@@ -97,28 +85,16 @@ fn line(entry: &Entry<'_>, shelf: &Profiles, usual: &Table) -> Result<Config, Se
     Ok(config)
 }
 
-fn loggers(
-    entry: &Entry<'_>,
-    shelf: &Profiles,
-    usual: &Table,
-) -> Result<Vec<LoggerConfig>, SettingsError> {
-    let list = entry.value("loggers").as_array().map(Vec::as_slice).unwrap_or_default();
-    if list.is_empty() {
-        let wanted = "name at least one, as { station = \"xuan-hoa\", profile = \"…\" }";
-        return Err(entry.bad("loggers", wanted));
-    }
-    let mut loggers: Vec<LoggerConfig> = Vec::new();
-    for (number, found) in list.iter().enumerate() {
-        let key = format!("{}.loggers[{number}]", entry.key);
-        let typed = table(entry.origin, &key, found, "write { station = …, profile = … }")?;
-        check_keys(entry.origin, &key, typed, usual)?;
-        let own = Entry { origin: entry.origin, key, typed, usual };
-        let logger = logger(&own, shelf)?;
-        if loggers.iter().any(|other| other.address == logger.address) {
+fn loggers(entry: &Entry<'_>, shelf: &Profiles) -> Result<Vec<LoggerConfig>, SettingsError> {
+    let wanted = "{ station = \"xuan-hoa\", profile = \"…\" }";
+    let read = |own: &Entry<'_>, before: &[LoggerConfig]| {
+        let logger = logger(own, shelf)?;
+        if before.iter().any(|other| other.address == logger.address) {
             return Err(own.bad("address", "another logger of this line has this address"));
         }
-        loggers.push(logger);
-    }
+        Ok(logger)
+    };
+    let loggers = entry.each("loggers", USUAL_LOGGER, wanted, read)?;
     if 1 < loggers.len() && loggers.iter().any(|logger| logger.profile.streams()) {
         return Err(entry.bad("loggers", "one that streams has a line of its own"));
     }
@@ -157,13 +133,11 @@ fn logger(entry: &Entry<'_>, shelf: &Profiles) -> Result<LoggerConfig, SettingsE
 
 #[cfg(test)]
 mod tests {
+    use super::super::entry::stand;
     use super::*;
 
     fn with(text: &str) -> Result<Vec<Config>, SettingsError> {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("saltline.toml");
-        std::fs::write(&file, text).unwrap();
-        read(&Layers::read(Some(&file), [])?, &[Place::parse("serial:///dev/modbus").unwrap()])
+        read(&stand::layers(text)?, &[Place::parse("serial:///dev/modbus").unwrap()])
     }
 
     const GOOD: &str = "[[ingest.serial]]\nname = \"roof\"\nurl = \"serial:///dev/a\"\n\
@@ -181,18 +155,11 @@ mod tests {
 
     #[test]
     fn the_example_of_the_configuration_can_be_used() {
-        let example: String = super::super::DEFAULTS
-            .lines()
-            .skip_while(|line| !line.starts_with("# [[ingest.serial]]"))
-            .take_while(|line| line.starts_with('#'))
-            .map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line)))
-            .collect();
+        let example = stand::example(KEY);
         let [one] = &with(&example).unwrap()[..] else { panic!("{example}") };
         assert_eq!((one.name.as_str(), one.loggers.len()), ("pier", 2));
-        let keys = |text: &'static str| text.lines().filter_map(|line| line.split_once(" = "));
-        for (key, _) in keys(USUAL).chain(keys(USUAL_LOGGER)) {
-            assert!(example.contains(&format!("{key} = ")), "{key}");
-        }
+        stand::explains(&example, USUAL);
+        stand::explains(&example, USUAL_LOGGER);
     }
 
     #[test]

@@ -1,14 +1,12 @@
 //! Brokers that we take from: `[[ingest.upstream]]`, a list, so its keys are read entry by entry. What an entry does not
 //! say it has from [`USUAL`].
 
-use std::path::PathBuf;
-
 use ingest::Format;
 use ingest::upstream::{Address, Config, Login, Template, Tls, Version};
-use toml::{Table, Value};
+use toml::Value;
 
-use super::config::{duration, size};
-use super::layers::check_keys;
+use super::config::size;
+use super::entry::{Entry, entries};
 use super::{Layers, SettingsError};
 
 const KEY: &str = "ingest.upstream";
@@ -38,50 +36,19 @@ const WORKERS_MAX: usize = 16;
 
 /// Reads every entry of the layer that set the list last.
 pub(super) fn read(layers: &Layers) -> Result<Vec<Config>, SettingsError> {
-    let (origin, list) = layers.get(KEY);
-    let usual: Table = USUAL.parse().expect("a fixed text that the tests read");
-    let mut read: Vec<Config> = Vec::new();
-    for (at, entry) in list.as_array().into_iter().flatten().enumerate() {
-        let key = format!("{KEY}[{at}]");
-        let Some(typed) = entry.as_table() else {
-            return Err(bad(origin, key, entry, "write [[ingest.upstream]] and its keys below it"));
-        };
-        check_keys(origin, &key, typed, &usual)?;
-        let config = Entry { origin, key: &key, typed, usual: &usual }.config()?;
-        if read.iter().any(|other| other.name == config.name || other.client_id == config.client_id)
-        {
-            let key = format!("{key}.name");
-            return Err(bad(
-                origin,
-                key,
-                &typed["name"],
-                "another upstream has this name or client id",
-            ));
+    entries(layers, KEY, USUAL, |entry, before: &[Config]| {
+        let config = entry.upstream()?;
+        let same =
+            |other: &Config| other.name == config.name || other.client_id == config.client_id;
+        if before.iter().any(same) {
+            return Err(entry.bad("name", "another upstream has this name or client id"));
         }
-        read.push(config);
-    }
-    Ok(read)
-}
-
-fn bad(origin: &str, key: String, found: &Value, wanted: &str) -> SettingsError {
-    SettingsError::BadValue {
-        origin: origin.to_owned(),
-        key,
-        found: format!("`{found}`"),
-        wanted: wanted.to_owned(),
-    }
-}
-
-/// One entry as it was typed.
-struct Entry<'a> {
-    origin: &'a str,
-    key: &'a str,
-    typed: &'a Table,
-    usual: &'a Table,
+        Ok(config)
+    })
 }
 
 impl Entry<'_> {
-    fn config(&self) -> Result<Config, SettingsError> {
+    fn upstream(&self) -> Result<Config, SettingsError> {
         let name = self.name()?;
         let address = Address::parse(self.text("url"))
             .map_err(|error| self.bad("url", &error.to_string()))?;
@@ -111,21 +78,10 @@ impl Entry<'_> {
             packet_bytes_max: size(self.text("packet_bytes_max"), 1 << 10, 1 << 20)
                 .map_err(|wanted| self.bad("packet_bytes_max", &wanted))?
                 as usize,
-            session_expiry: duration(self.text("session_expiry"))
-                .map_err(|wanted| self.bad("session_expiry", wanted))?,
-            retry_max: duration(self.text("retry_max"))
-                .map_err(|wanted| self.bad("retry_max", wanted))?,
+            session_expiry: self.duration("session_expiry")?,
+            retry_max: self.duration("retry_max")?,
             name,
         })
-    }
-
-    fn name(&self) -> Result<String, SettingsError> {
-        let name = self.text("name");
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if name.is_empty() || 32 < name.len() || !name.chars().all(fits) {
-            return Err(self.bad("name", "use 1 to 32 of a-z, 0-9 and -"));
-        }
-        Ok(name.to_owned())
     }
 
     fn login(&self) -> Result<Option<Login>, SettingsError> {
@@ -147,14 +103,13 @@ impl Entry<'_> {
     }
 
     fn tls(&self, address: &Address) -> Result<Option<Tls>, SettingsError> {
-        let path = |key| self.optional(key).map(PathBuf::from);
-        let own = match (path("tls_cert_file"), path("tls_key_file")) {
+        let own = match (self.path("tls_cert_file"), self.path("tls_key_file")) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
             (None, _) => return Err(self.bad("tls_cert_file", "a key needs its certificate")),
             (_, None) => return Err(self.bad("tls_key_file", "a certificate needs its key")),
         };
-        let tls = Tls { authorities: path("tls_ca_file"), own };
+        let tls = Tls { authorities: self.path("tls_ca_file"), own };
         if !address.encrypted && (tls.own.is_some() || tls.authorities.is_some()) {
             return Err(
                 self.bad("url", "mqtt:// is not encrypted; with certificates write mqtts://")
@@ -178,34 +133,15 @@ impl Entry<'_> {
         };
         self.value("topics").as_array().into_iter().flatten().map(template).collect()
     }
-
-    fn value(&self, key: &str) -> &Value {
-        let usual = || self.usual.get(key).expect("every key that is asked for is usual");
-        self.typed.get(key).unwrap_or_else(usual)
-    }
-
-    fn text(&self, key: &str) -> &str {
-        self.value(key).as_str().unwrap_or_default()
-    }
-
-    fn optional(&self, key: &str) -> Option<&str> {
-        Some(self.text(key)).filter(|text| !text.is_empty())
-    }
-
-    fn bad(&self, key: &str, wanted: &str) -> SettingsError {
-        bad(self.origin, format!("{}.{key}", self.key), self.value(key), wanted)
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::entry::stand;
     use super::*;
 
     fn with(text: &str) -> Result<Vec<Config>, SettingsError> {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("saltline.toml");
-        std::fs::write(&file, text).unwrap();
-        read(&Layers::read(Some(&file), [])?)
+        read(&stand::layers(text)?)
     }
 
     const GOOD: &str = "[[ingest.upstream]]\nname = \"tg\"\nurl = \"mqtt://h\"\n\
@@ -223,19 +159,13 @@ mod tests {
 
     #[test]
     fn the_example_of_the_configuration_can_be_used() {
-        let example: String = super::super::DEFAULTS
-            .lines()
-            .skip_while(|line| !line.starts_with("# [[ingest.upstream]]"))
-            .take_while(|line| line.starts_with('#'))
-            .map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line)))
-            .filter(|line| !line.contains("_file"))
-            .collect();
+        let example = stand::example(KEY);
+        let lines = example.lines().filter(|line| !line.contains("_file"));
+        let example: String = lines.map(|line| format!("{line}\n")).collect();
         let [one] = &with(&example).unwrap()[..] else { panic!("{example}") };
         assert_eq!(one.name, "province");
         assert!(one.tls.is_some());
-        for key in USUAL.lines().filter_map(|line| line.split_once(' ')).map(|(key, _)| key) {
-            assert!(super::super::DEFAULTS.contains(&format!("# {key} =")), "{key}");
-        }
+        stand::explains(super::super::DEFAULTS, USUAL);
     }
 
     #[test]
