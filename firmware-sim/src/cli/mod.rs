@@ -6,6 +6,7 @@ mod phone; // carrier
 mod modbus; // modbus
 mod serial; // serial
 mod sdi12; // sdi12
+mod pty; // a line on a pseudo-terminal
 mod words; // durations and instants as people type them
 
 use std::io::{IsTerminal, Write};
