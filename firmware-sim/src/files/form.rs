@@ -55,7 +55,7 @@ impl Form {
                 Self::Toa5 => {
                     write!(text, "\"{}\",{row},{salt:.2},{ph:.1}\r\n", local("%Y-%m-%d %H:%M:%S"))
                 }
-                Self::Csv => write!(text, "{at},{salt:.2},{ph:.1}\n"),
+                Self::Csv => writeln!(text, "{at},{salt:.2},{ph:.1}"),
                 Self::JsonLines => {
                     writeln!(
                         text,
