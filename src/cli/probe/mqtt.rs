@@ -69,7 +69,11 @@ impl Mqtt {
         let sounding = self.sounding()?;
         let heard = sound(&sounding).await.map_err(|unsounded| self.trouble(&unsounded))?;
         let told = Told::of(&heard, &self.topics, &self.stations, SystemClock.now());
-        output::rows(format, &told.rows())?;
+        let rows = match format {
+            Format::Table => told::filled(told.rows()),
+            Format::Json | Format::Csv => told.rows(),
+        };
+        output::rows(format, &rows)?;
         if heard.is_empty() {
             let topics = self.topics.iter().map(|topic| format!("`{}`", topic.filter()));
             let topics = topics.collect::<Vec<_>>().join(", ");

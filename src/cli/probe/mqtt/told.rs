@@ -108,6 +108,20 @@ impl Told {
     }
 }
 
+/// The rows without the columns that none of them fills: a table is read on one screen.
+pub fn filled(mut rows: Vec<Row>) -> Vec<Row> {
+    let names: Vec<&str> =
+        rows.first().map(|row| row.iter().map(|(name, _)| *name).collect()).unwrap_or_default();
+    let says = |value: &serde_json::Value| !value.is_null() && *value != json!(false);
+    for name in names.into_iter().filter(|name| *name != "plausible") {
+        let empty = |row: &Row| row.iter().all(|(other, value)| *other != name || !says(value));
+        if rows.iter().all(empty) {
+            rows.iter_mut().for_each(|row| row.retain(|(other, _)| *other != name));
+        }
+    }
+    rows
+}
+
 /// Topics of one kind.
 pub struct Shape {
     /// The template; a topic itself where no level is known to be the station's.
@@ -284,6 +298,8 @@ mod tests {
         );
         assert!(cell(&rows[1], "why").as_str().unwrap().starts_with("unknown_parameter"));
         assert_eq!(cell(&rows[3], "begins"), &json!("started."));
+        let columns: Vec<_> = filled(told.rows())[0].iter().map(|(name, _)| *name).collect();
+        assert!(columns.contains(&"begins") && !columns.contains(&"sender"), "{columns:?}");
         let shapes: Vec<_> = told.shapes().iter().map(ToString::to_string).collect();
         assert_eq!(shapes, ["format `thingsboard` reads 2 topic(s) of `tg/{station}/data`"]);
     }
