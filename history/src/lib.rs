@@ -31,6 +31,6 @@ mod cache; // what was read from disk and may be asked again
 
 pub use config::Config;
 pub use error::HistoryError;
-pub use query::{Applied, Bucket, Latest, Point, Query, Stats};
+pub use query::{Applied, At, Bucket, Latest, Point, Query, Stats};
 pub use store::History;
 pub use verify::{Unverified, sealed_files};
