@@ -21,6 +21,7 @@ mod apply; // from a journal record to the tail
 mod seal; // from the tail to sealed files
 mod merge; // from many small files to few
 mod read; // ranges, buckets, latest
+mod spells; // how long beyond a limit
 mod tail; // readings in memory, by station
 mod series; // what is known of each series without looking
 mod names; // codes as small numbers
@@ -32,5 +33,6 @@ mod cache; // what was read from disk and may be asked again
 pub use config::Config;
 pub use error::HistoryError;
 pub use query::{Applied, At, Bucket, Latest, Point, Query, Stats};
+pub use spells::{Beyond, Spells};
 pub use store::History;
 pub use verify::{Unverified, sealed_files};
