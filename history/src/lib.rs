@@ -27,10 +27,13 @@ mod names; // codes as small numbers
 mod month; // one file never holds two
 mod sealed; // the format on disk
 mod verify; // every row, without opening the store
+mod look; // all readings at a moment, beside who has it open
+pub mod longform; // readings as other programs keep them
 mod cache; // what was read from disk and may be asked again
 
 pub use config::Config;
 pub use error::HistoryError;
+pub use look::{Look, Wanted, WideRow};
 pub use query::{Applied, Bucket, Latest, Point, Query, Stats};
 pub use store::History;
 pub use verify::{Unverified, sealed_files};

@@ -19,4 +19,4 @@ pub mod fuzzing; // what reads its files, for bytes that no disk should give
 pub use error::JournalError;
 pub use frame::RECORD_BYTES_MAX;
 pub use journal::{Config, Durable, Journal, Position, State};
-pub use look::newest;
+pub use look::{newest, since};

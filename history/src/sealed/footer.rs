@@ -71,6 +71,11 @@ impl Footer {
         self.groups.len()
     }
 
+    /// First and last time taken of all rows of the group.
+    pub(crate) fn group_span(&self, group: usize) -> Option<(i64, i64)> {
+        self.groups.get(group).map(|group| group.span)
+    }
+
     /// First and last time taken of all rows of the group, where it can hold this station.
     pub(crate) fn span(&self, group: usize, station: &str) -> Option<(i64, i64)> {
         let group = &self.groups[group];
