@@ -73,6 +73,11 @@ impl From<HistoryError> for ReadoutError {
     }
 }
 
+/// What is sealed of a data folder, and nothing else.
+pub fn sealed(data: &Path) -> Result<Look, ReadoutError> {
+    Ok(Look::open(&data.join("history"), &data.join(HOLD))?)
+}
+
 /// All readings of a data folder, and the first record of the journal that is not among them.
 pub fn look(data: &Path, parameters: &[Parameter]) -> Result<(Look, u64), ReadoutError> {
     let quality = Quality::new(parameters);

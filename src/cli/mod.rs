@@ -8,7 +8,7 @@ mod user; // add, password, remove, list
 mod rule; // list, remove
 mod deadletter; // list, replay
 mod firmware; // keys, images, roll-outs
-mod store; // verify
+mod store; // verify, stats
 mod backup; // create, list, verify, restore, prune
 mod import; // a province pack, readings of the past
 mod export; // readings, in long form
@@ -238,7 +238,7 @@ fn execute(command: Command) -> Result<(), Trouble> {
         Command::User(user) => with_runtime(user.run()),
         Command::Rule(rule) => with_runtime(rule.run()),
         Command::Firmware(firmware) => with_runtime(firmware.run()),
-        Command::Store(store) => store.run(),
+        Command::Store(store) => with_runtime(store.run()),
         Command::Backup(backup) => with_runtime(backup.run()),
         Command::Probe(probe) => with_runtime(probe.run()),
         Command::Import(import) => with_runtime(import.run()),
