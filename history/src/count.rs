@@ -1,6 +1,7 @@
 //! How much there is of each series and in each file, and what it costs on disk.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +9,7 @@ use domain::{ParameterCode, StationCode, Timestamp};
 
 use crate::cache::Cache;
 use crate::sealed::SealedFile;
-use crate::{HistoryError, Look};
+use crate::{HistoryError, Look, Wanted, WideRow};
 
 /// One sealed file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,14 +28,14 @@ pub struct FileCount {
     pub last: Timestamp,
 }
 
-/// One series.
+/// One series: what reads back of it, and what it costs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesCount {
     /// Where.
     pub station: StationCode,
     /// What.
     pub parameter: ParameterCode,
-    /// Readings, with those that were corrected since.
+    /// Readings: of each time one, whatever was sent twice or corrected.
     pub readings: u64,
     /// The first time taken.
     pub first: Timestamp,
@@ -44,9 +45,16 @@ pub struct SeriesCount {
     pub bytes: f64,
 }
 
-/// Of each parameter of one station in a file: how many, first and last.
-type Here = Vec<Option<(u64, (i64, i64))>>;
-type Counts = BTreeMap<(StationCode, ParameterCode), (u64, (i64, i64), f64)>;
+/// Of each parameter of one station in a file: how many.
+type Here = BTreeMap<String, Vec<u64>>;
+type Counts = BTreeMap<StationCode, BTreeMap<ParameterCode, Counted>>;
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted {
+    readings: u64,
+    span: Option<(Timestamp, Timestamp)>,
+    bytes: f64,
+}
 
 impl Look {
     /// Counts every reading. `went` is told how many rows were gone through.
@@ -55,14 +63,18 @@ impl Look {
     /// [`HistoryError`] where a file cannot be trusted or read.
     pub fn count(
         &self,
-        mut went: impl FnMut(u64),
+        went: impl FnMut(u64),
     ) -> Result<(Vec<FileCount>, Vec<SeriesCount>), HistoryError> {
-        let (mut counts, mut files, mut rows) = (Counts::new(), Vec::new(), 0);
+        let (mut counts, mut files) = (Counts::new(), Vec::new());
+        let take = |row: WideRow| {
+            note(&mut counts, &row);
+            ControlFlow::<()>::Continue(())
+        };
+        // Nothing breaks, so it went to its end.
+        self.each(&Wanted::all(), take, went)?.continue_value();
         for file in self.files() {
-            count(file, &mut counts)?;
+            weigh(file, &mut counts)?;
             let facts = file.facts;
-            rows += facts.rows;
-            went(rows);
             files.push(FileCount {
                 name: facts.name().into(),
                 rows: facts.rows,
@@ -72,65 +84,64 @@ impl Look {
                 last: Timestamp::from_millis(facts.span.1),
             });
         }
-        self.each_unsealed(|station, parameter, taken| {
-            note(&mut counts, (station.clone(), parameter.clone()), (1, (taken, taken), 0.0));
-        });
         files.sort_by(|a, b| a.name.cmp(&b.name));
-        let series = counts.into_iter().map(|((station, parameter), (readings, span, bytes))| {
-            let (first, last) = (Timestamp::from_millis(span.0), Timestamp::from_millis(span.1));
-            SeriesCount { station, parameter, readings, first, last, bytes }
-        });
-        Ok((files, series.collect()))
+        let mut series = Vec::new();
+        for (station, parameters) in counts {
+            for (parameter, Counted { readings, span, bytes }) in parameters {
+                let Some((first, last)) = span else { continue };
+                let station = station.clone();
+                series.push(SeriesCount { station, parameter, readings, first, last, bytes });
+            }
+        }
+        Ok((files, series))
     }
 }
 
-fn note(
-    counts: &mut Counts,
-    of: (StationCode, ParameterCode),
-    (readings, (first, last), bytes): (u64, (i64, i64), f64),
-) {
-    let known = counts.entry(of).or_insert((0, (first, last), 0.0));
-    known.0 += readings;
-    known.1 = (known.1.0.min(first), known.1.1.max(last));
-    known.2 += bytes;
+fn note(counts: &mut Counts, row: &WideRow) {
+    if !counts.contains_key(&row.station) {
+        counts.insert(row.station.clone(), BTreeMap::new());
+    }
+    let Some(of) = counts.get_mut(&row.station) else { return };
+    for (code, _, _) in &row.cells {
+        if !of.contains_key(code) {
+            of.insert(code.clone(), Counted::default());
+        }
+        let Some(counted) = of.get_mut(code) else { continue };
+        counted.readings += 1;
+        let first = counted.span.map_or(row.taken_at, |(first, _)| first.min(row.taken_at));
+        let last = counted.span.map_or(row.taken_at, |(_, last)| last.max(row.taken_at));
+        counted.span = Some((first, last));
+    }
 }
 
-fn count(file: &Arc<SealedFile>, counts: &mut Counts) -> Result<(), HistoryError> {
+/// Shares a file's bytes out among its series.
+fn weigh(file: &Arc<SealedFile>, counts: &mut Counts) -> Result<(), HistoryError> {
     let footer = file.footer(&Mutex::new(Cache::new(0)))?;
     let mut scan = file.scan(Arc::clone(&footer))?;
     let width = footer.parameters.len();
-    // Of each station, parameter by parameter.
-    let mut here: BTreeMap<String, Here> = BTreeMap::new();
-    let mut station = String::new();
-    let mut of = vec![None; width];
-    while let Some((code, taken, _)) = scan.key() {
+    let mut here = Here::new();
+    let (mut station, mut of) = (String::new(), vec![0; width]);
+    while let Some((code, _, _)) = scan.key() {
         if code != station {
             let before = std::mem::replace(&mut station, code.to_owned());
-            let gathered = std::mem::replace(&mut of, vec![None; width]);
-            here.insert(before, gathered);
+            here.insert(before, std::mem::replace(&mut of, vec![0; width]));
         }
-        for (pair, place) in of.iter_mut().enumerate() {
-            if scan.cell(pair)?.is_some() {
-                let (n, (first, _)) = place.unwrap_or((0, (taken, taken)));
-                *place = Some((n + 1, (first, taken)));
-            }
+        for (pair, count) in of.iter_mut().enumerate() {
+            *count += u64::from(scan.cell(pair)?.is_some());
         }
         scan.step()?;
     }
     here.insert(station, of);
-    here.remove("");
     let (shared, columns) = footer.column_bytes();
-    let of_pair = |pair: usize| {
-        here.values().filter_map(|of| of[pair]).map(|(n, _)| n).sum::<u64>().max(1) as f64
-    };
-    let whole: Vec<f64> = (0..width).map(of_pair).collect();
-    let all = (file.facts.readings.max(1)) as f64;
+    let whole = |pair: usize| here.values().map(|of| of[pair]).sum::<u64>().max(1) as f64;
+    let each: Vec<f64> = (0..width).map(|pair| columns[pair] as f64 / whole(pair)).collect();
+    let shared = shared as f64 / file.facts.readings.max(1) as f64;
     for (code, of) in &here {
-        let station = StationCode::new(code).map_err(|error| scan.damaged(error.to_string()))?;
-        for (pair, found) in of.iter().enumerate() {
-            let Some((n, span)) = *found else { continue };
-            let bytes = n as f64 * (columns[pair] as f64 / whole[pair] + shared as f64 / all);
-            note(counts, (station.clone(), footer.parameters[pair].clone()), (n, span, bytes));
+        let Some(known) = counts.get_mut(code.as_str()) else { continue };
+        for (pair, count) in of.iter().enumerate() {
+            if let Some(counted) = known.get_mut(&footer.parameters[pair]) {
+                counted.bytes += *count as f64 * (each[pair] + shared);
+            }
         }
     }
     Ok(())

@@ -193,24 +193,6 @@ impl Look {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Station, parameter and time of every reading that is not sealed.
-    pub(crate) fn each_unsealed(&self, mut take: impl FnMut(&StationCode, &ParameterCode, i64)) {
-        for month in self.tail.months() {
-            for number in (0..).take(self.stations.codes().len()) {
-                let Some(tail) = self.tail.station(number) else { continue };
-                for row in tail.rows(month) {
-                    for (parameter, _) in row.cells() {
-                        take(
-                            self.stations.code(number),
-                            self.parameters.code(parameter),
-                            row.taken,
-                        );
-                    }
-                }
-            }
-        }
-    }
-
     /// The files, for whoever goes through them one by one.
     pub(crate) fn files(&self) -> &[Arc<SealedFile>] {
         &self.files

@@ -95,7 +95,10 @@ pub struct Words {
 }
 
 /// Texts of each kind that are remembered: what a file has more of is a column of the wrong kind.
-const SEEN_MAX: usize = 100_000;
+const SEEN_MAX: usize = 10_000;
+
+/// Stations that one file may bring: some hundred times what a province has. More are a column of the wrong kind.
+const NEW_STATIONS_MAX: usize = 10_000;
 
 #[derive(Debug, Clone, Copy)]
 struct Measure {
@@ -232,6 +235,12 @@ impl Words {
         if !self.known.create {
             let near = nearest(text, self.known.stations.keys().map(String::as_str));
             let detail = format!("station: there is no `{code}`{near}; --create makes it");
+            return unknown(detail);
+        }
+        if NEW_STATIONS_MAX <= self.stations.len() {
+            let detail = format!(
+                "station: the file names more than {NEW_STATIONS_MAX}; is this the right column?"
+            );
             return unknown(detail);
         }
         self.known.stations.insert(text.to_owned(), code.clone());

@@ -120,6 +120,13 @@ fn check_range(history: &History, code: &str, what: &str, right: &[Row]) {
     assert_eq!(read(from, to, 3), inside, "part of {code} {what}");
 }
 
+fn cells(model: &Model) -> crate::looks::Cells {
+    let cell = |(key, &(bits, flag, _)): (&(String, String, i64), &(Option<u64>, Flag, i64))| {
+        ((key.0.clone(), key.2, key.1.clone()), (bits, flag))
+    };
+    model.iter().map(cell).collect()
+}
+
 fn check(steps: &[Step]) {
     let dir = tempfile::tempdir().unwrap();
     let config = Config { tail_readings_max: 1_000, tail_age_max: Duration::from_hours(9) };
@@ -149,8 +156,10 @@ fn check(steps: &[Step]) {
         }
     }
     agree(&history, &model);
+    crate::looks::check(dir.path(), &journal, &cells(&model));
     history.seal(at(0), true).unwrap();
     agree(&history, &model);
+    crate::looks::check(dir.path(), &journal, &cells(&model));
     drop(history);
     agree(&History::open(dir.path(), config).unwrap(), &model);
 }
