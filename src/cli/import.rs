@@ -1,5 +1,6 @@
 //! `saltline import FOLDER`: applies a province pack. `saltline import FILE…`: readings of the past, in long form.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
@@ -206,10 +207,10 @@ impl Readings {
                 }
             }
         }
-        let mut stations = std::collections::HashMap::new();
+        let (mut stations, mut known_as) = (HashMap::new(), HashMap::new());
         for one in registry.stations().await? {
             for name in &one.known_as {
-                stations.insert(name.to_lowercase(), one.code.clone());
+                known_as.insert(name.to_lowercase(), one.code.clone());
             }
             stations.insert(one.code.to_string(), one.code);
         }
@@ -229,14 +230,6 @@ impl Readings {
                 .ok_or_else(|| Trouble::Usage(format!("`{text}`: write +07:00 or Z")))
         };
         let offset_s = self.utc_offset.as_deref().map(offset).transpose()?;
-        let mut names: Vec<_> = tables.names.iter().collect();
-        names.sort_by_key(|(name, _)| name.as_str());
-        let mut flags: Vec<_> = tables.flags.iter().collect();
-        flags.sort_by_key(|(flag, _)| flag.as_str());
-        let told = format!(
-            "{names:?} {flags:?} {given:?} {offset_s:?} {:?} {}",
-            self.format, self.skip_bad
-        );
         Ok(Job {
             opening: Opening {
                 form: self.format.map(FileForm::form),
@@ -250,10 +243,10 @@ impl Readings {
                 flags: tables.flags.clone(),
                 station: given,
                 stations,
+                known_as,
                 create: self.create,
                 offset_s,
             },
-            told,
             skip_bad: self.skip_bad,
             check: self.check,
             again: self.again,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use analytics::quality::Quality;
 use clap::{Args, Subcommand};
-use history::HistoryError;
+use history::{HistoryError, Look};
 use indicatif::{ProgressBar, ProgressStyle};
 use ingest::mqtt::{SessionLog, SessionLogError};
 use ingest::{Decoder, Record};
@@ -97,12 +97,19 @@ impl Store {
             let damaged = |line: &&Line| line.state == State::Damaged && line.path.starts_with(&of);
             !lines.iter().any(|line| damaged(&line))
         };
-        if is_whole("history") && is_whole("journal") {
-            lines.push(compared(dir).await?);
+        let unchecked = |why: &dyn std::fmt::Display| {
+            eprintln!("not checked: whether history is what the journal says: {why}");
+        };
+        // Nothing is made here: a folder without a book is a part of a copy.
+        if !dir.join("registry.sqlite").exists() || !dir.join("history").exists() {
+            unchecked(&"registry or history are not there");
+        } else if !is_whole("history") || !is_whole("journal") {
+            unchecked(&"what is damaged stands in the way");
         } else {
-            eprintln!(
-                "not checked: whether history is what the journal says, because of what is damaged"
-            );
+            match readout::sealed(dir) {
+                Ok(look) => lines.push(compared(dir, &look).await?),
+                Err(error) => unchecked(&error),
+            }
         }
         output::rows(self.output, &lines.iter().map(row).collect::<Vec<_>>())?;
         let damaged = lines.iter().filter(|line| line.state == State::Damaged).count();
@@ -116,10 +123,9 @@ impl Store {
 }
 
 /// Looks up in the sealed files what the journal has at or below the sealed position.
-async fn compared(dir: &Path) -> Result<Line, Trouble> {
+async fn compared(dir: &Path, look: &Look) -> Result<Line, Trouble> {
     let registry = open_registry(dir).await?;
     let quality = Quality::new(&registry.parameters().await?);
-    let look = readout::sealed(dir)?;
     let mut comparing = look.compare();
     let (mut decoder, mut failed, mut unsealed) = (Decoder::default(), None, 0_u64);
     let bar = import::bar("history against the journal");

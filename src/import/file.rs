@@ -1,13 +1,16 @@
 //! One file from its first row to its last: rows become readings in our words, readings of one time a report, the report
 //! is settled as every other, and goes on in pieces.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use domain::{
     Admitted, Clock, Flag, Parameter, Refusal, Report, Said, Stated, Station, Status, Timestamp,
 };
-use history::longform::{Gather, Known, Longform, Opening, Placed, Said as Reads, Wide, Words};
+use history::longform::{
+    Gather, Known, Longform, Opening, Placed, READINGS_MAX, Said as Reads, Wide, Words,
+};
 use ingest::{ADMIT, ParameterTable, Piece, VALUES_MAX, admit};
 use registry::Registry;
 
@@ -25,8 +28,6 @@ pub struct Job {
     pub opening: Opening,
     /// What is known of names, units, flags, stations.
     pub known: Known,
-    /// All that decides what a file becomes, for its digest.
-    pub told: String,
     /// Leave rows out that are not believed.
     pub skip_bad: bool,
     /// Read and judge, and store nothing.
@@ -73,6 +74,8 @@ struct Run<'a> {
     refused: Refused,
     piece: Piece,
     name: String,
+    /// The moment that rows are judged by: that of the first run, so that a later one judges alike.
+    judged_at: Timestamp,
     done: Done,
 }
 
@@ -107,6 +110,10 @@ impl Job {
             gather: Gather::default(),
             refused: Refused::of(path, self.skip_bad),
             piece: Piece::begin(&name, before),
+            judged_at: match sink {
+                Some(sink) => sink.began(&name)?,
+                None => SystemClock.now(),
+            },
             name,
             done: Done { before, extra: file.extra().to_vec(), ..Done::default() },
         };
@@ -124,10 +131,30 @@ impl Job {
         run.finish().await
     }
 
+    /// All that decides what becomes of a file, so that an import goes on only where it would do the same again.
+    fn told(&self) -> String {
+        let known = &self.known;
+        let names: BTreeMap<_, _> = known.names.iter().collect();
+        let flags: BTreeMap<_, _> = known.flags.iter().collect();
+        let units: BTreeMap<_, _> =
+            known.parameters.iter().map(|it| (&it.code, (&it.unit, &it.ucum))).collect();
+        let known_as: BTreeMap<_, _> = known.known_as.iter().collect();
+        // Where stations are made as they come, those that were made the last time change nothing.
+        let stations: BTreeSet<_> = match known.create {
+            true => BTreeSet::new(),
+            false => known.stations.keys().collect(),
+        };
+        format!(
+            "{names:?} {flags:?} {units:?} {known_as:?} {stations:?} {:?} {:?} {} {}",
+            known.station, known.offset_s, self.skip_bad, READINGS_MAX
+        )
+    }
+
     /// The name of a file's import: what is in it, and all that decides what becomes of that.
     fn name(&self, path: &Path) -> Result<String, ImportError> {
         let mut digest = blake3::Hasher::new();
-        digest.update(self.told.as_bytes());
+        digest.update(self.told().as_bytes());
+        digest.update(format!("{:?}", self.opening.form).as_bytes());
         let mut file = std::fs::File::open(path).map_err(ImportError::disk("read", path))?;
         let mut chunk = vec![0; 1 << 18];
         loop {
@@ -168,9 +195,8 @@ impl Run<'_> {
             }
         }
         let mut gather = std::mem::take(&mut self.gather);
-        let now = SystemClock.now();
         for wide in gather.drain() {
-            for admitted in self.settle(&wide, now)? {
+            for admitted in self.settle(&wide)? {
                 self.done.records += 1;
                 self.done.readings += admitted.values.len() as u64;
                 if self.done.before < self.done.records {
@@ -187,7 +213,7 @@ impl Run<'_> {
 
     /// Settles what a station said at one time, as every report is settled; a report of more values than one may have
     /// becomes several.
-    fn settle(&mut self, wide: &Wide, now: Timestamp) -> Result<Vec<Admitted>, ImportError> {
+    fn settle(&mut self, wide: &Wide) -> Result<Vec<Admitted>, ImportError> {
         self.done.repeated += wide.repeated;
         for (line, refusal) in &wide.refused {
             let cells = self.cells(wide, None);
@@ -209,7 +235,7 @@ impl Run<'_> {
                 replay: true,
                 values: values.iter().map(said).collect(),
             };
-            let admission = admit(&report, &station, &self.table, &ADMIT, now);
+            let admission = admit(&report, &station, &self.table, &ADMIT, self.judged_at);
             drop(report);
             let mut refusals = admission.refused.into_iter();
             let mut admitted = admission.admitted;

@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use domain::Clock;
+use domain::{Clock, Timestamp};
 use ingest::Piece;
 use journal::{Journal, JournalError};
 
@@ -70,6 +70,19 @@ impl Sink {
     /// How far the import of this name came.
     pub fn mark(&self, name: &str) -> Mark {
         Mark::read(&self.dir, name)
+    }
+
+    /// When the import of this name was begun for the first time.
+    pub fn began(&self, name: &str) -> Result<Timestamp, ImportError> {
+        let path = self.dir.join(format!("{name}.began"));
+        let known = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+        if let Some(millis) = known.filter(|_| self.mark(name) != Mark::NONE) {
+            return Ok(Timestamp::from_millis(millis));
+        }
+        let now = SystemClock.now();
+        let text = format!("{}\n", now.as_millis());
+        std::fs::write(&path, text).map_err(ImportError::disk("write", &path))?;
+        Ok(now)
     }
 
     /// Gives a piece on; here it is on disk when this returns.

@@ -33,7 +33,7 @@ mod write; // out again
 
 use domain::{Refusal, Timestamp};
 
-pub use gather::{Gather, Wide};
+pub use gather::{Gather, READINGS_MAX, Wide};
 pub use open::{Form, Longform, Opening};
 pub use words::{Flags, Known, Meaning, Names, NewParameter, Reading, Said, Words};
 pub use write::Writer;

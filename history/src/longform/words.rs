@@ -47,8 +47,10 @@ pub struct Known {
     pub flags: Flags,
     /// The station of a file that does not name one.
     pub station: Option<StationCode>,
-    /// Stations by their codes and by what others call them, in lower case.
+    /// Stations by their codes.
     pub stations: HashMap<String, StationCode>,
+    /// Stations by what others call them, in lower case.
+    pub known_as: HashMap<String, StationCode>,
     /// Is a station that nobody knows made?
     pub create: bool,
     /// Seconds that the clock of naive times is ahead of UTC.
@@ -224,7 +226,8 @@ impl Words {
         if let Some(code) = self.known.station.as_ref().filter(|_| text.is_empty()) {
             return Ok(code.clone());
         }
-        if let Some(code) = self.known.stations.get(&text.to_lowercase()) {
+        let by_name = || self.known.known_as.get(&text.to_lowercase());
+        if let Some(code) = self.known.stations.get(text).or_else(by_name) {
             return Ok(code.clone());
         }
         let unknown = |detail| Err(refusal(Reason::UnknownStation, detail));

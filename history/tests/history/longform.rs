@@ -31,8 +31,8 @@ fn known() -> Known {
         Meaning::Parameter(parameter("conductivity_25"), Some("µS/cm".to_owned())),
     );
     known.names.insert("note".to_owned(), Meaning::LeftOut);
-    known.stations =
-        HashMap::from([("a".to_owned(), station("a")), ("gw-7".to_owned(), station("a"))]);
+    known.stations = HashMap::from([("a".to_owned(), station("a"))]);
+    known.known_as = HashMap::from([("gw-7".to_owned(), station("a"))]);
     known
 }
 
@@ -91,7 +91,7 @@ fn a_unit_that_cannot_be_the_parameters_is_refused_with_the_likely_cause() {
         Reason::WrongUnit,
         "is it conductivity or conductivity_25?",
     );
-    refused(words, &format!("{at},salinity,4,pus,"), Reason::WrongUnit, "did you mean `psu`?");
+    refused(words, &format!("{at},salinity,4,psus,"), Reason::WrongUnit, "did you mean `psu`?");
     refused(words, &format!("{at},salinity,4,,"), Reason::WrongUnit, "no unit is said");
     refused(words, &format!("{at},ammonium,4,mg/L,"), Reason::WrongUnit, "which is in `mg/L N`");
     refused(

@@ -159,7 +159,10 @@ fn check(steps: &[Step]) {
     crate::looks::check(dir.path(), &journal, &cells(&model));
     history.seal(at(0), true).unwrap();
     agree(&history, &model);
-    crate::looks::check(dir.path(), &journal, &cells(&model));
+    // A third of the time of the whole test: half of them must do.
+    if journal.len().is_multiple_of(2) {
+        crate::looks::check(dir.path(), &journal, &cells(&model));
+    }
     drop(history);
     agree(&History::open(dir.path(), config).unwrap(), &model);
 }
