@@ -223,11 +223,12 @@ impl Run<'_> {
         let station = Station::new(self.words.station(wide.station).clone());
         let mut all = Vec::with_capacity(1);
         for values in wide.values.chunks(VALUES_MAX) {
-            let said = |&(parameter, value, _, _): &(u32, Option<f64>, Flag, u64)| Said {
+            let said = |&(parameter, value, flag, _): &(u32, Option<f64>, Flag, u64)| Said {
                 name: self.words.parameter(parameter).as_str().into(),
                 value,
                 unit: None,
-                status: Status::Measuring,
+                // What the source itself rejects is kept as such, whatever it is.
+                status: if flag == Flag::Bad { Status::Fault } else { Status::Measuring },
             };
             let report = Report {
                 taken: Stated::At(wide.taken_at),

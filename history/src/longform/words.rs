@@ -168,9 +168,11 @@ impl Words {
                 format!("value: {value} is no number of a sensor"),
             ));
         }
-        // A value that the source calls missing is none; without a value there is nothing to think of it.
+        // Without a value there is nothing to think of it. One that the source calls missing is there all the same: it
+        // is kept, and not to be trusted.
         let (value, flag) = match (value, flag) {
-            (None, _) | (_, Flag::Missing) => (None, Flag::Missing),
+            (None, _) => (None, Flag::Missing),
+            (Some(value), Flag::Missing) => (Some(conversion.apply(value)), Flag::Bad),
             (Some(value), flag) => (Some(conversion.apply(value)), flag),
         };
         Ok(Said::Reading(Reading { line, station, parameter, taken_at, value, flag }))

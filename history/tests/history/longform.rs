@@ -65,7 +65,7 @@ fn names_units_and_flags_become_ours() {
         ("2020-01-01T00:00:00Z,a,EC,15.2,mS/cm,1", "a conductivity_25 15.2 1"),
         ("2020-01-01T00:00:00Z,a,ph,7.1,1,3", "a ph 7.1 3"),
         ("2020-01-01T00:00:00Z,a,ph,,,1", "a ph - 9"),
-        ("2020-01-01T00:00:00Z,a,ph,7,,9", "a ph - 9"),
+        ("2020-01-01T00:00:00Z,a,ph,7,,9", "a ph 7 4"),
         ("2020-01-01T00:00:00Z,a,note,whatever,what,ever", "left out"),
     ] {
         assert_eq!(say(&mut words, cells), Ok(wanted.to_owned()), "{cells}");
