@@ -121,10 +121,13 @@ fn check_range(history: &History, code: &str, what: &str, right: &[Row]) {
 }
 
 fn cells(model: &Model) -> crate::looks::Cells {
-    let cell = |(key, &(bits, flag, _)): (&(String, String, i64), &(Option<u64>, Flag, i64))| {
-        ((key.0.clone(), key.2, key.1.clone()), (bits, flag))
-    };
-    model.iter().map(cell).collect()
+    let mut cells = crate::looks::Cells::new();
+    for ((station, at, what), &(bits, flag, _)) in
+        model.iter().map(|(key, cell)| ((&key.0, key.2, &key.1), cell))
+    {
+        cells.insert((station.clone(), at, what.clone()), (bits, flag));
+    }
+    cells
 }
 
 fn check(steps: &[Step]) {
