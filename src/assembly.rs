@@ -162,6 +162,7 @@ struct Parts {
 impl Parts {
     async fn open(setting: &Setting, store: Store) -> Result<Self, Fatal> {
         let book = store.registry.version().await?;
+        store.registry.refresh_keys().await?;
         let parameters = store.registry.parameters().await?;
         let roster = roster(&store).await?;
         let sorted = Rules::sort(&roster);

@@ -87,14 +87,18 @@ impl Book {
         }
         self.looks = self.looks.wrapping_add(1);
         let version = self.store.registry.version().await?;
-        let first = self.looks == 1;
-        if first
-            || version != self.seen
-            || self.next_end.is_some_and(|end| end <= SystemClock.now())
-        {
+        let (first, moved) = (self.looks == 1, version != self.seen);
+        if moved {
+            self.store.registry.refresh_keys().await?;
+        }
+        if first || moved || self.next_end.is_some_and(|end| end <= SystemClock.now()) {
             self.review().await;
         }
-        if version == self.seen {
+        if moved {
+            // Whoever was let in by the keys of a moment ago and had no connection yet is found by a second look.
+            self.next_end = Some(SystemClock.now());
+        }
+        if !moved {
             return self.withdraw(&self.rules.get()).await;
         }
         let roster = roster(&self.store).await?;

@@ -135,16 +135,20 @@ impl Registry {
         codes.iter().map(|code| station_code(code)).collect()
     }
 
-    /// Is `key` a key of this station?
+    /// Is `key` a key of this station? After [`refresh_keys`](Self::refresh_keys) a right key is known without asking
+    /// the file; one that was revoked since, by another process, opens until the next refresh.
     ///
     /// # Errors
     /// Where the file cannot be read.
     pub async fn login(&self, code: &StationCode, key: &str) -> Result<Login, RegistryError> {
+        let now = self.clock.now().as_millis();
+        if let Some(station) = self.ring.opens(code, key, now) {
+            return Ok(Login::Welcome(station).counted(code));
+        }
         let mut tx = self.snapshot().await?;
         let station = stations::find(&mut tx, code).await?;
         let sql = "SELECT hash FROM station_keys \
                    WHERE station = $1 AND (revoked_at IS NULL OR $2 < revoked_at)";
-        let now = self.clock.now().as_millis();
         let mut kept: Vec<String> =
             sqlx::query_scalar(sql).bind(code.as_str()).bind(now).fetch_all(&mut *tx).await?;
         // A station has two keys at most; one with fewer is compared as often, with what no hash is.
@@ -159,8 +163,7 @@ impl Registry {
             Some(_) if stations::is_disabled(&mut tx, code).await? => Login::Disabled,
             Some(station) => Login::Welcome(station),
         };
-        login.count(code);
-        Ok(login)
+        Ok(login.counted(code))
     }
 
     /// What verifies this station's keys without their being sent; `None` where there is no such station, it is
@@ -192,14 +195,16 @@ impl Registry {
     /// # Errors
     /// Where the file cannot be read.
     pub async fn admit_station(&self, code: &StationCode) -> Result<Login, RegistryError> {
+        if let Some(station) = self.ring.lets_in(code) {
+            return Ok(Login::Welcome(station).counted(code));
+        }
         let mut tx = self.snapshot().await?;
         let login = match stations::find(&mut tx, code).await? {
             None => Login::UnknownStation,
             Some(_) if stations::is_disabled(&mut tx, code).await? => Login::Disabled,
             Some(station) => Login::Welcome(station),
         };
-        login.count(code);
-        Ok(login)
+        Ok(login.counted(code))
     }
 }
 
@@ -215,11 +220,12 @@ impl Login {
         }
     }
 
-    fn count(&self, code: &StationCode) {
+    fn counted(self, code: &StationCode) -> Self {
         metrics::counter!("saltline_station_logins_total", "answer" => self.as_str()).increment(1);
         if !matches!(self, Self::Welcome(_)) {
             tracing::warn!(station = %code, answer = self.as_str(), "a station was not let in");
         }
+        self
     }
 }
 

@@ -10,6 +10,7 @@ mod parameters; // what is measured
 mod stations; // where
 mod scram; // a secret that is proved and not sent
 mod keys; // and who is speaking
+mod ring; // without asking the file each time
 mod claims; // a word on paper that becomes a key, once
 mod tokens; // people and services at the door
 mod openings; // what opens now

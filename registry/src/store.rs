@@ -13,6 +13,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{Sqlite, Transaction};
 
+use crate::ring::SharedRing;
 use crate::users::Hashing;
 use crate::{RegistryError, audit, parameters};
 
@@ -34,6 +35,7 @@ pub struct Registry {
     pub(crate) pool: SqlitePool,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hashing: Arc<Hashing>,
+    pub(crate) ring: SharedRing,
     who: Arc<str>,
 }
 
@@ -75,6 +77,7 @@ impl Registry {
             pool,
             clock: Arc::new(WallClock),
             hashing: Arc::default(),
+            ring: SharedRing::default(),
             who: Arc::from("saltline"),
         };
         parameters::seed(&registry).await?;
@@ -131,7 +134,8 @@ impl Registry {
         let mut tx = self.pool.begin().await?;
         let queue = "UPDATE counters SET version = version WHERE id = 1";
         sqlx::query(queue).execute(&mut *tx).await?;
-        Ok(Change { tx, who: Arc::clone(&self.who), at: self.clock.now(), moves: 0 })
+        let (who, ring) = (Arc::clone(&self.who), self.ring.clone());
+        Ok(Change { tx, who, at: self.clock.now(), moves: 0, ring, lets_in: false })
     }
 }
 
@@ -141,6 +145,9 @@ pub(crate) struct Change {
     who: Arc<str>,
     pub(crate) at: Timestamp,
     moves: usize,
+    ring: SharedRing,
+    /// Is it about stations or their keys, so that what is in memory of them is no longer true?
+    lets_in: bool,
 }
 
 impl Change {
@@ -170,6 +177,7 @@ impl Change {
         sqlx::query(sql).execute(&mut *self.tx).await?;
         audit::write(&mut self.tx, self.at, &self.who, act, before, after).await?;
         self.moves += 1;
+        self.lets_in |= act.starts_with("station.");
         Ok(())
     }
 
@@ -183,6 +191,9 @@ impl Change {
         let moved = 0 < self.moves;
         if moved {
             self.tx.commit().await?;
+            if self.lets_in {
+                self.ring.forget();
+            }
         } else {
             self.tx.rollback().await?;
         }
