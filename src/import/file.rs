@@ -137,7 +137,7 @@ impl Job {
         let names: BTreeMap<_, _> = known.names.iter().collect();
         let flags: BTreeMap<_, _> = known.flags.iter().collect();
         let units: BTreeMap<_, _> =
-            known.parameters.iter().map(|it| (&it.code, (&it.unit, &it.ucum))).collect();
+            known.parameters.iter().map(|it| (&it.code, &it.unit)).collect();
         let known_as: BTreeMap<_, _> = known.known_as.iter().collect();
         // Where stations are made as they come, those that were made the last time change nothing.
         let stations: BTreeSet<_> = match known.create {

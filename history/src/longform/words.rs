@@ -277,7 +277,7 @@ impl Words {
         let stated = if stated == "1" { "" } else { stated };
         let stated = if stated.is_empty() { default.unwrap_or("") } else { stated };
         let conversion = match unit::between(stated, &ours.unit) {
-            _ if stated == ours.unit || stated == ours.ucum => Conversion::NONE,
+            _ if stated == ours.unit => Conversion::NONE,
             Some(conversion) => conversion,
             None => return Err(self.wrong_unit(name, stated, ours)),
         };

@@ -60,7 +60,8 @@ fn names_units_and_flags_become_ours() {
     let mut words = Words::new(known());
     for (cells, wanted) in [
         ("2020-01-01T00:00:00Z,a,salinity,4.5,psu,", "a salinity 4.5 2"),
-        ("2020-01-01T00:00:00Z,GW-7,water_temp,82.4,degF,<0> (CRE)", "a water_temperature 28 1"),
+        ("2020-01-01T00:00:00Z,GW-7,water_temp,28,degC,<0> (CRE)", "a water_temperature 28 1"),
+        ("2020-01-01T00:00:00Z,a,water_level,112,cm,1", "a water_level 1.12 1"),
         ("2020-01-01T00:00:00Z,a,EC,15200,,<-3>[SSD]", "a conductivity_25 15.2 4"),
         ("2020-01-01T00:00:00Z,a,EC,15.2,mS/cm,1", "a conductivity_25 15.2 1"),
         ("2020-01-01T00:00:00Z,a,ph,7.1,1,3", "a ph 7.1 3"),
