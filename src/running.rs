@@ -31,7 +31,7 @@ use crate::follow::{Follower, Keeper, Tally, keep};
 use crate::import::Drain;
 use crate::settings::Config;
 use crate::store::Store;
-use crate::threads::DoorThreads;
+use crate::threads::{DoorThreads, give_way};
 
 /// Everything that stops must have stopped by then; systemd's own patience is 90 s.
 const STOP_MAX: Duration = Duration::from_secs(30);
@@ -119,11 +119,15 @@ impl Running {
         let sealed = CancellationToken::new();
         let followed = sealed.clone();
         self.thread("history", move |runtime| {
+            give_way();
             // The keeper seals once more when the last record is applied.
             let _last = followed.drop_guard();
             follower.run(runtime, &stop)
         })?;
-        self.thread("keeper", move |runtime| keep(&keeper, runtime, &sealed))
+        self.thread("keeper", move |runtime| {
+            give_way();
+            keep(&keeper, runtime, &sealed)
+        })
     }
 
     /// Sends what is due.

@@ -5,6 +5,7 @@ mod time; // one instant, one clock, one local time
 mod code; // names that are also keys
 mod flag; // how far a number can be trusted
 mod parameter; // what is measured, in which one unit
+mod aggregation; // and how many of it become one
 pub mod unit; // what turns other units into it
 mod conductivity; // which temperature it is referred to
 mod station; // where it is measured, by whom, how often
@@ -18,6 +19,7 @@ mod alert; // one event of the water, told to people
 mod notice; // one message to one person over one channel
 mod firmware; // what runs in a station
 
+pub use aggregation::{Aggregation, Directions, NoAggregation};
 pub use alert::{Alert, AlertEvent, AlertId, AlertState, EventKind};
 pub use code::{BadCode, ModelCode, ParameterCode, PersonId, RuleCode, StationCode};
 pub use conductivity::EcReference;

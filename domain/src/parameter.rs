@@ -1,7 +1,7 @@
 //! What is measured. Each parameter has one unit on our wires and pages; a station's own unit is converted by its
 //! profile before anything is believed. A new parameter is a row in the registry; the ones here are the first rows.
 
-use crate::ParameterCode;
+use crate::{Aggregation, ParameterCode};
 
 /// A closed interval of a parameter's unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,6 +39,8 @@ pub struct Parameter {
     pub fail: Option<Range>,
     /// Outside of it a value is suspect (flag 3).
     pub suspect: Option<Range>,
+    /// How readings of an interval become one number.
+    pub aggregation: Aggregation,
 }
 
 type Row = (
@@ -164,6 +166,16 @@ fn parameter(row: &Row) -> Parameter {
         decimals,
         fail: fail.map(range),
         suspect: suspect.map(range),
+        aggregation: aggregation(code),
+    }
+}
+
+/// Of the standard parameters, what comes is added up, directions are vectors, and all else is a state.
+fn aggregation(code: &str) -> Aggregation {
+    match code {
+        "rainfall" => Aggregation::Total,
+        "wind_direction" => Aggregation::Direction,
+        _ => Aggregation::Mean,
     }
 }
 

@@ -17,6 +17,7 @@ mod pty; // a serial line that is not there
 pub mod modbus; // stations that are asked
 pub mod serial; // loggers that write lines of text
 pub mod sdi12; // sensors on a bus of their own
+pub mod files; // loggers that leave files
 mod tally; // what became of the reports
 pub mod fleet; // all stations at once
 

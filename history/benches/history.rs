@@ -5,7 +5,7 @@ use std::fs;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use domain::{Admitted, Flag, Measured, ParameterCode, StationCode, Timestamp};
+use domain::{Admitted, Aggregation, Flag, Measured, ParameterCode, StationCode, Timestamp};
 use history::{Config, History, Query};
 
 /// How much is put in.
@@ -149,6 +149,7 @@ fn ask(scale: &Scale, history: &History) {
         from: Timestamp::from_millis(START),
         to: Timestamp::from_millis(START) + Duration::from_hours(24 * 30),
         limit: usize::MAX,
+        as_of: None,
     };
     let month = query("salinity");
     let points = history.range(&month).expect("files are sound").len();
@@ -156,7 +157,10 @@ fn ask(scale: &Scale, history: &History) {
     println!("  30 days, one series {took:>10.3} ms ({points} points)");
     let whole = Query { to: Timestamp::from_millis(i64::MAX), ..query("ph") };
     let day = Duration::from_hours(24);
-    let took = median(scale, || drop(black_box(history.buckets(&whole, day).expect("sound"))));
+    let took = median(scale, || {
+        let buckets = history.buckets(&whole, day, Aggregation::Mean);
+        drop(black_box(buckets.expect("sound")));
+    });
     println!("  all by day          {took:>10.3} ms");
     let took = median(scale, || drop(black_box(history.latest_all())));
     println!("  latest of all       {took:>10.3} ms");

@@ -38,6 +38,6 @@ pub use config::Config;
 pub use count::{FileCount, SeriesCount};
 pub use error::HistoryError;
 pub use look::{Look, Wanted, WideRow};
-pub use query::{Applied, Bucket, Latest, Point, Query, Stats};
+pub use query::{Applied, At, Bucket, Latest, Point, Query, Stats};
 pub use store::History;
 pub use verify::{Unverified, sealed_files};

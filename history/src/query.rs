@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Flag, ParameterCode, StationCode, Timestamp};
+use domain::{Aggregation, Directions, Flag, ParameterCode, StationCode, Timestamp};
 
 /// What became of the readings of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,6 +28,8 @@ pub struct Query {
     pub to: Timestamp,
     /// Answers at most, the oldest first. For [`History::buckets`](crate::History::buckets) it counts buckets.
     pub limit: usize,
+    /// What was known then: only what had reached us up to this instant, included. `None`: all.
+    pub as_of: Option<Timestamp>,
 }
 
 /// A reading as it stands now.
@@ -43,21 +45,37 @@ pub struct Point {
     pub flag: Flag,
 }
 
-/// The readings of one interval. Intervals without a reading give no bucket.
+/// The readings of one interval. Intervals without a reading give no bucket. Counted are the readings that have a value
+/// and are neither bad (4) nor missing (9).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bucket {
     /// The interval's start.
     pub start: Timestamp,
-    /// Smallest value, of those counted.
-    pub min: Option<f64>,
-    /// Largest value, of those counted.
-    pub max: Option<f64>,
-    /// Arithmetic mean of those counted.
+    /// The smallest counted, and the first time of it. Directions have none.
+    pub min: Option<At>,
+    /// The largest counted, and the first time of it. Directions have none.
+    pub max: Option<At>,
+    /// The first counted.
+    pub first: Option<At>,
+    /// The last counted.
+    pub last: Option<At>,
+    /// Mean of those counted: arithmetic, or as vectors for directions (none where they cancel).
     pub mean: Option<f64>,
-    /// Readings that have a value and are neither bad (4) nor missing (9).
+    /// Sum of those counted, for a parameter that is added up.
+    pub total: Option<f64>,
+    /// How many are counted.
     pub count: u32,
     /// The worst flag of all readings of the interval, counted or not.
     pub flag: Flag,
+}
+
+/// A value and when it was taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct At {
+    /// The value in the parameter's unit.
+    pub value: f64,
+    /// When it was taken.
+    pub taken_at: Timestamp,
 }
 
 /// The newest reading of a series that has a value.
@@ -106,13 +124,16 @@ pub struct Stats {
 pub(crate) struct Bucketing {
     every: Duration,
     limit: usize,
+    aggregation: Aggregation,
     sum: f64,
+    directions: Directions,
     done: Vec<Bucket>,
 }
 
 impl Bucketing {
-    pub(crate) fn new(every: Duration, limit: usize) -> Self {
-        Self { every, limit, sum: 0.0, done: Vec::new() }
+    pub(crate) fn new(every: Duration, limit: usize, aggregation: Aggregation) -> Self {
+        let directions = Directions::default();
+        Self { every, limit, aggregation, sum: 0.0, directions, done: Vec::new() }
     }
 
     /// Takes the next point; `false` when it would open a bucket beyond the limit.
@@ -133,9 +154,18 @@ impl Bucketing {
     }
 
     fn open(&mut self, start: Timestamp) {
-        self.sum = 0.0;
-        let flag = Flag::Missing;
-        self.done.push(Bucket { start, min: None, max: None, mean: None, count: 0, flag });
+        (self.sum, self.directions) = (0.0, Directions::default());
+        self.done.push(Bucket {
+            start,
+            min: None,
+            max: None,
+            first: None,
+            last: None,
+            mean: None,
+            total: None,
+            count: 0,
+            flag: Flag::Missing,
+        });
     }
 
     fn add(&mut self, point: &Point) {
@@ -145,10 +175,19 @@ impl Bucketing {
         if matches!(point.flag, Flag::Bad | Flag::Missing) {
             return;
         }
-        self.sum += value;
+        let now = At { value, taken_at: point.taken_at };
         bucket.count = bucket.count.saturating_add(1);
-        bucket.min = Some(bucket.min.map_or(value, |min| min.min(value)));
-        bucket.max = Some(bucket.max.map_or(value, |max| max.max(value)));
+        bucket.first.get_or_insert(now);
+        bucket.last = Some(now);
+        if self.aggregation == Aggregation::Direction {
+            self.directions.add(value);
+            bucket.mean = self.directions.mean();
+            return;
+        }
+        self.sum += value;
         bucket.mean = Some(self.sum / f64::from(bucket.count));
+        bucket.total = (self.aggregation == Aggregation::Total).then_some(self.sum);
+        bucket.min = Some(bucket.min.filter(|min| min.value <= value).unwrap_or(now));
+        bucket.max = Some(bucket.max.filter(|max| value <= max.value).unwrap_or(now));
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::{ParameterCode, StationCode, Timestamp};
+use domain::{Aggregation, ParameterCode, StationCode, Timestamp};
 
 use crate::month::Month;
 use crate::query::Bucketing;
@@ -30,12 +30,17 @@ impl History {
         Ok(points)
     }
 
-    /// A series by intervals of `every`, counted from 1970 (UTC).
+    /// A series by intervals of `every`, counted from 1970 (UTC), each made one number as its parameter wants it.
     ///
     /// # Errors
     /// As [`range`](Self::range).
-    pub fn buckets(&self, query: &Query, every: Duration) -> Result<Vec<Bucket>, HistoryError> {
-        let mut buckets = Bucketing::new(every, query.limit);
+    pub fn buckets(
+        &self,
+        query: &Query,
+        every: Duration,
+        aggregation: Aggregation,
+    ) -> Result<Vec<Bucket>, HistoryError> {
+        let mut buckets = Bucketing::new(every, query.limit, aggregation);
         self.visit(query, |point| buckets.take(&point))?;
         Ok(buckets.finish())
     }
@@ -94,7 +99,8 @@ impl History {
             return Ok(());
         }
         let series = (query.station.as_str(), query.parameter.as_str());
-        let view = self.shared.view(series, (from, to));
+        let known_by = query.as_of.map_or(i64::MAX, Timestamp::as_millis);
+        let view = self.shared.view(series, (from, to), known_by);
         for month in view.months() {
             for version in self.shared.month(&view, month, series, (from, to))? {
                 if !take(point(version)) {
@@ -127,6 +133,8 @@ struct View {
     hot: Vec<Version>,
     files: Files,
     span: (i64, i64),
+    /// What reached us later does not count.
+    known_by: i64,
 }
 
 impl View {
@@ -140,20 +148,20 @@ impl View {
 }
 
 impl Shared {
-    fn view(&self, (station, parameter): (&str, &str), span: (i64, i64)) -> View {
+    fn view(&self, (station, parameter): (&str, &str), span: (i64, i64), known_by: i64) -> View {
         let mut hot = Vec::new();
         let state = self.read();
         let numbers = state.stations.find(station).zip(state.parameters.find(parameter));
         if let Some((station, parameter)) = numbers {
             if let Some(sealing) = &state.sealing {
-                sealing.tail.series(station, parameter, span, &mut hot);
+                sealing.tail.series((station, parameter), span, known_by, &mut hot);
             }
-            state.tail.series(station, parameter, span, &mut hot);
+            state.tail.series((station, parameter), span, known_by, &mut hot);
         }
         let files = state.files.clone();
         drop(state);
         hot.sort_by_key(|version| (version.taken, version.position));
-        View { hot, files, span }
+        View { hot, files, span, known_by }
     }
 
     /// One month of a series, each time once.
@@ -169,6 +177,7 @@ impl Shared {
             let footer = file.footer(&self.footers)?;
             file.series(&footer, series, (from, to), &mut versions)?;
         }
+        versions.retain(|version| version.received <= view.known_by);
         let start = view.hot.partition_point(|version| version.taken < month.start());
         let end = view.hot.partition_point(|version| version.taken <= month.last());
         versions.extend_from_slice(&view.hot[start..end]);
@@ -182,7 +191,7 @@ impl Shared {
         taken: i64,
     ) -> Result<Option<Version>, HistoryError> {
         let span = (i64::MIN, taken.saturating_add(1));
-        let view = self.view(series, span);
+        let view = self.view(series, span, i64::MAX);
         for month in view.months().into_iter().rev() {
             let versions = self.month(&view, month, series, span)?;
             let newest = versions.into_iter().rev().find(|version| version.cell.value.is_some());

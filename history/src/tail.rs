@@ -77,9 +77,13 @@ impl StationTail {
         std::iter::successors(Some(newest), |row| self.older.get(row).copied())
     }
 
-    fn version(&self, column: &Column, taken: i64, newest: u32) -> Option<Version> {
+    /// The newest of one time that had reached us by then.
+    fn version(&self, column: &Column, taken: i64, newest: u32, known_by: i64) -> Option<Version> {
         self.versions(newest).find_map(|row| {
             let (received, position) = (self.received[row as usize], self.position[row as usize]);
+            if known_by < received {
+                return None;
+            }
             column.get(row).map(|cell| Version { taken, received, position, cell })
         })
     }
@@ -160,21 +164,22 @@ impl Tail {
         let tail = self.station(station)?;
         let &newest = tail.index.get(&taken)?;
         let column = tail.columns.iter().find(|column| column.parameter == parameter)?;
-        tail.version(column, taken, newest).map(|version| version.cell)
+        tail.version(column, taken, newest, i64::MAX).map(|version| version.cell)
     }
 
     /// Adds one series between two times to `out`, each time once, in the order of time.
     pub(crate) fn series(
         &self,
-        station: u32,
-        parameter: u32,
+        (station, parameter): (u32, u32),
         (from, to): (i64, i64),
+        known_by: i64,
         out: &mut Vec<Version>,
     ) {
         let Some(tail) = self.station(station) else { return };
         let Some(column) = tail.columns.iter().find(|c| c.parameter == parameter) else { return };
         let rows = tail.index.range(from..to);
-        out.extend(rows.filter_map(|(&taken, &newest)| tail.version(column, taken, newest)));
+        let version = |(&taken, &newest)| tail.version(column, taken, newest, known_by);
+        out.extend(rows.filter_map(version));
     }
 
     /// The months in which rows were taken, in order.
@@ -218,7 +223,7 @@ mod tests {
         tail.push(0, 10, 2, 2, &[(0, cell(1.0)), (1, cell(7.0))]);
         tail.push(0, 30, 3, 3, &[(0, cell(3.5))]);
         let mut out = Vec::new();
-        tail.series(0, 0, (0, 31), &mut out);
+        tail.series((0, 0), (0, 31), i64::MAX, &mut out);
         let read: Vec<_> = out.iter().map(|v| (v.taken, v.cell.value)).collect();
         assert_eq!(read, [(10, Some(1.0)), (30, Some(3.5))]);
         assert_eq!(tail.find(0, 1, 30), None);

@@ -113,6 +113,26 @@ fn every_format_has_an_example_that_says_what_the_document_says() {
 }
 
 #[test]
+fn the_parameters_of_the_document_are_those_that_there_are() {
+    let document = include_str!("../../docs/wire.md");
+    let (_, section) = document.split_once("### Parameters").unwrap();
+    let rows = section.lines().skip_while(|line| !line.starts_with("| `"));
+    let rows: Vec<&str> = rows.take_while(|line| line.starts_with("| `")).collect();
+    let range = |range: Option<domain::Range>| {
+        let words = |range: domain::Range| format!("{} to {}", range.low, range.high);
+        range.map(words).unwrap_or_default().replace('-', "−")
+    };
+    let row = |it: &domain::Parameter| {
+        let unit = if it.unit.is_empty() { "none" } else { &it.unit };
+        let (code, name) = (&it.code, &it.name_en);
+        let (fail, suspect) = (range(it.fail), range(it.suspect));
+        format!("| `{code}` | {unit} | {} | {name} | {fail} | {suspect} |", it.ucum)
+    };
+    let wanted: Vec<String> = domain::standard_parameters().iter().map(row).collect();
+    assert_eq!(rows, wanted, "{}", wanted.join("\n"));
+}
+
+#[test]
 fn the_device_profile_of_the_document_is_one() {
     let mut profiles = blocks().into_iter().filter(|it| it.text.contains("\n[[value]]"));
     let profile = profiles.next().expect("there is one");

@@ -17,7 +17,7 @@ use crate::field::Field;
 use crate::serve::serve_view;
 use crate::site::{Beside, LiveReading, Readiness, Settings};
 use crate::view::{
-    Answer, Book, Bucket, Course, Delivery, Latest, Point, River, Role, SessionHash, Standing,
+    Answer, At, Book, Bucket, Course, Delivery, Latest, Point, River, Role, SessionHash, Standing,
     Told, Trouble, User, View, Wanted,
 };
 
@@ -169,8 +169,10 @@ impl View for Rooms {
 
     fn buckets(&self, wanted: Wanted, every: Duration) -> Answer<'_, Vec<Bucket>> {
         Box::pin(async move {
+            let aggregation = wanted.aggregation;
             let query = query(wanted, BUCKETS_MAX);
-            let buckets = self.ask(move |history| history.buckets(&query, every)).await?;
+            let buckets =
+                self.ask(move |history| history.buckets(&query, every, aggregation)).await?;
             Ok(buckets.into_iter().map(bucket).collect())
         })
     }
@@ -266,8 +268,8 @@ fn registry_trouble(error: RegistryError) -> Trouble {
 }
 
 fn query(wanted: Wanted, limit: usize) -> Query {
-    let Wanted { station, parameter, from, to } = wanted;
-    Query { station, parameter, from, to, limit }
+    let Wanted { station, parameter, from, to, as_of, aggregation: _ } = wanted;
+    Query { station, parameter, from, to, limit, as_of }
 }
 
 fn river(river: registry::River) -> River {
@@ -290,8 +292,14 @@ fn point(point: history::Point) -> Point {
 }
 
 fn bucket(bucket: history::Bucket) -> Bucket {
-    let history::Bucket { start, min, max, mean, count, flag } = bucket;
-    Bucket { start, min, max, mean, count, flag }
+    let history::Bucket { start, min, max, first, last, mean, total, count, flag } = bucket;
+    let (min, max) = (min.map(at), max.map(at));
+    let (first, last) = (first.map(at), last.map(at));
+    Bucket { start, min, max, first, last, mean, total, count, flag }
+}
+
+fn at(at: history::At) -> At {
+    At { value: at.value, taken_at: at.taken_at }
 }
 
 fn standing(standing: analytics::rules::Standing) -> Standing {

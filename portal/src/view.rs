@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    Alert, AlertId, Flag, Notice, Parameter, ParameterCode, Place, Rule, RuleCode, Station,
-    StationCode, Timestamp, Water, Why,
+    Aggregation, Alert, AlertId, Flag, Notice, Parameter, ParameterCode, Place, Rule, RuleCode,
+    Station, StationCode, Timestamp, Water, Why,
 };
 use futures_util::future::BoxFuture;
 
@@ -161,21 +161,37 @@ pub struct Point {
     pub flag: Flag,
 }
 
-/// The readings of one interval of a series, together.
+/// The readings of one interval of a series, together. Counted are those that have a value and are neither bad nor
+/// missing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bucket {
     /// The interval's start.
     pub start: Timestamp,
-    /// Smallest value of those counted.
-    pub min: Option<f64>,
-    /// Largest value of those counted.
-    pub max: Option<f64>,
-    /// Mean of those counted.
+    /// The smallest counted, and its first time; directions have none.
+    pub min: Option<At>,
+    /// The largest counted, and its first time; directions have none.
+    pub max: Option<At>,
+    /// The first counted.
+    pub first: Option<At>,
+    /// The last counted.
+    pub last: Option<At>,
+    /// Mean of those counted, as vectors for directions.
     pub mean: Option<f64>,
-    /// Values that are neither bad nor missing.
+    /// Their sum, for what is added up.
+    pub total: Option<f64>,
+    /// How many are counted.
     pub count: u32,
-    /// The flags rolled up.
+    /// The worst flag of all.
     pub flag: Flag,
+}
+
+/// A value and when it was taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct At {
+    /// The value.
+    pub value: f64,
+    /// Its time.
+    pub taken_at: Timestamp,
 }
 
 /// Which readings: of one parameter at one station, `from` included, `to` excluded.
@@ -189,6 +205,10 @@ pub struct Wanted {
     pub from: Timestamp,
     /// The first instant after.
     pub to: Timestamp,
+    /// What was known then; `None`: what is known now.
+    pub as_of: Option<Timestamp>,
+    /// How an interval's readings become one.
+    pub aggregation: Aggregation,
 }
 
 /// How the water stands under one rule at one station.

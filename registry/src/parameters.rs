@@ -55,13 +55,14 @@ async fn put(change: &mut Change, parameter: &Parameter) -> Result<bool, Registr
         return Ok(false);
     }
     let sql = "INSERT INTO parameters (code, unit, ucum, name_vi, name_en, decimals, \
-               fail_low, fail_high, suspect_low, suspect_high) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+               fail_low, fail_high, suspect_low, suspect_high, aggregation) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
                ON CONFLICT (code) DO UPDATE SET unit = excluded.unit, ucum = excluded.ucum, \
                name_vi = excluded.name_vi, name_en = excluded.name_en, \
                decimals = excluded.decimals, \
                fail_low = excluded.fail_low, fail_high = excluded.fail_high, \
-               suspect_low = excluded.suspect_low, suspect_high = excluded.suspect_high";
+               suspect_low = excluded.suspect_low, suspect_high = excluded.suspect_high, \
+               aggregation = excluded.aggregation";
     sqlx::query(sql)
         .bind(parameter.code.as_str())
         .bind(&parameter.unit)
@@ -73,6 +74,7 @@ async fn put(change: &mut Change, parameter: &Parameter) -> Result<bool, Registr
         .bind(parameter.fail.map(|range| range.high))
         .bind(parameter.suspect.map(|range| range.low))
         .bind(parameter.suspect.map(|range| range.high))
+        .bind(parameter.aggregation.as_str())
         .execute(change.sql())
         .await?;
     let was = before.as_ref().map_or(String::new(), text);
@@ -115,6 +117,7 @@ fn parameter(row: &SqliteRow) -> Result<Parameter, RegistryError> {
     let code: String = row.try_get("code")?;
     let range = |low: Option<f64>, high: Option<f64>| Some(Range { low: low?, high: high? });
     let decimals: i64 = row.try_get("decimals")?;
+    let aggregation: String = row.try_get("aggregation")?;
     Ok(Parameter {
         unit: row.try_get("unit")?,
         ucum: row.try_get("ucum")?,
@@ -124,6 +127,9 @@ fn parameter(row: &SqliteRow) -> Result<Parameter, RegistryError> {
             .map_err(|why| RegistryError::damaged(Noun::Parameter, &code, why))?,
         fail: range(row.try_get("fail_low")?, row.try_get("fail_high")?),
         suspect: range(row.try_get("suspect_low")?, row.try_get("suspect_high")?),
+        aggregation: aggregation
+            .parse()
+            .map_err(|why| RegistryError::damaged(Noun::Parameter, &code, why))?,
         code: ParameterCode::new(&code)
             .map_err(|why| RegistryError::damaged(Noun::Parameter, &code, why))?,
     })
@@ -136,6 +142,7 @@ fn text(parameter: &Parameter) -> String {
         "name_vi": parameter.name_vi, "name_en": parameter.name_en,
         "decimals": parameter.decimals,
         "fail": parameter.fail.map(range), "suspect": parameter.suspect.map(range),
+        "aggregation": parameter.aggregation.as_str(),
     })
     .to_string()
 }

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use domain::{
-    ChannelKind, Clock, Duty, EcReference, Language, Level, Mapping, Parameter, ParameterCode,
-    Person, PersonId, Place, Profile, Range, Rule, RuleCode, Station, StationCode, Timestamp,
-    standard_parameters,
+    Aggregation, ChannelKind, Clock, Duty, EcReference, Language, Level, Mapping, Parameter,
+    ParameterCode, Person, PersonId, Place, Profile, Range, Rule, RuleCode, Station, StationCode,
+    Timestamp, standard_parameters,
 };
 use registry::{
     Login, Noun, Registry, RegistryError, River, RiverKind, Role, SESSIONS_PER_USER_MAX, secret,
@@ -375,6 +375,13 @@ async fn a_parameter_is_a_row_not_code() {
     assert!(book.put_parameter(&mercury).await.unwrap());
     assert!(!book.put_parameter(&mercury).await.unwrap());
     assert!(book.parameters().await.unwrap().contains(&mercury));
+    let of = |all: &[Parameter], code: &str| {
+        all.iter().find(|parameter| parameter.code.as_str() == code).unwrap().aggregation
+    };
+    let all = book.parameters().await.unwrap();
+    assert_eq!(of(&all, "rainfall"), Aggregation::Total);
+    assert_eq!(of(&all, "wind_direction"), Aggregation::Direction);
+    assert_eq!(of(&all, "mercury"), Aggregation::Mean);
     let empty = Parameter { fail: Some(Range { low: 1.0, high: 0.0 }), ..mercury };
     let error = book.put_parameter(&empty).await.unwrap_err();
     assert!(matches!(error, RegistryError::BadValue { what: Noun::Parameter, .. }), "{error}");

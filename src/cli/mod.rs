@@ -91,7 +91,7 @@ enum Command {
     Store(store::Store),
     /// Copies of the data folder: make, look at, prove, bring back.
     Backup(backup::Backup),
-    /// Look at what is outside: a Modbus device.
+    /// Look at what is outside: Modbus devices, serial ports, SDI-12 sensors, somebody else's broker.
     Probe(probe::Probe),
     /// Apply a province pack (stations, rivers, rules, roster), or import readings of the past. Doing it again changes
     /// nothing.

@@ -3,6 +3,7 @@
 mod modbus; // a device whose registers nobody knows yet
 mod serial; // ports, and a logger whose lines nobody knows yet
 mod sdi12; // sensors whose values nobody knows yet
+mod mqtt; // a broker whose topics nobody knows yet
 mod port; // how a serial port is set
 
 use clap::{Args, Subcommand};
@@ -28,6 +29,8 @@ enum What {
     Serial(serial::Serial),
     /// Find the sensors of an SDI-12 bus; or measure one, and write its profile.
     Sdi12(sdi12::Sdi12),
+    /// Listen at somebody else's broker, and show what comes and what would take it.
+    Mqtt(mqtt::Mqtt),
 }
 
 impl Probe {
@@ -37,6 +40,7 @@ impl Probe {
             What::Modbus(modbus) => modbus.run(self.output).await,
             What::Serial(serial) => serial.run(self.output).await,
             What::Sdi12(sdi12) => sdi12.run(self.output).await,
+            What::Mqtt(mqtt) => mqtt.run(self.output).await,
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct Circular10 {
     pub settle: Duration,
     /// What is older is not sent any more.
     pub keep: Duration,
+    /// A new export begins with what was measured from then on; with what comes from now on where it is not said.
+    pub from: Option<Timestamp>,
     /// What ends a line.
     pub line_end: LineEnd,
     /// The longest wait between two tries.
@@ -119,6 +121,11 @@ impl LineEnd {
 }
 
 impl Circular10 {
+    /// Has a slot with this end to be sent, if it is young enough?
+    pub(super) fn wants(&self, end: Timestamp) -> bool {
+        self.from.is_none_or(|from| from < end)
+    }
+
     pub(super) fn takes(&self, station: &StationCode) -> bool {
         self.stations.is_empty() || self.stations.contains(station)
     }

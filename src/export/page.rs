@@ -1,9 +1,10 @@
-//! The text of a file: the mean of each parameter over its slot, of readings that can be trusted. What has none but bad
-//! ones is written without a value and as in error: the circular has no word for a value that is doubted.
+//! The text of a file: each parameter over its slot as it is aggregated (a mean, rain's total), of readings that can be
+//! trusted. What has none but bad ones is written without a value and as in error: the circular has no word for a value
+//! that is doubted.
 
 use std::time::Duration;
 
-use domain::{Flag, Parameter, Status};
+use domain::{Aggregation, Flag, Parameter, Status};
 use history::{History, HistoryError, Point, Query};
 use ingest::circular10;
 
@@ -33,12 +34,13 @@ pub(super) fn page(
         let just = Duration::from_millis(1);
         let (from, to) = (slot.end - config.every + just, slot.end + just);
         let station = slot.station.clone();
-        let query = Query { station, parameter: code, from, to, limit: POINTS_MAX };
-        let Some(mean) = mean(&history.range(&query)?) else { continue };
-        let status = if mean.is_some() { Status::Measuring } else { Status::Fault };
+        let query = Query { station, parameter: code, from, to, limit: POINTS_MAX, as_of: None };
+        let points = history.range(&query)?;
+        let Some(value) = one(&points, parameter.aggregation) else { continue };
+        let status = if value.is_some() { Status::Measuring } else { Status::Fault };
         // One digit more than people are shown: a department reckons with it.
         let (decimals, unit) = (usize::from(parameter.decimals) + 1, parameter.unit.as_str());
-        lines.push(circular10::Line { symbol, value: mean, decimals, unit, status });
+        lines.push(circular10::Line { symbol, value, decimals, unit, status });
     }
     if lines.is_empty() {
         return Ok(None);
@@ -48,14 +50,14 @@ pub(super) fn page(
     Ok(Some(Page { folder, name, text }))
 }
 
-/// The mean of what can be trusted: good, or nobody judged it. `None` where there is no reading at all.
-fn mean(points: &[Point]) -> Option<Option<f64>> {
+/// What comes of what can be trusted: good, or nobody judged it. `None` where there is no reading at all.
+fn one(points: &[Point], aggregation: Aggregation) -> Option<Option<f64>> {
     if points.is_empty() {
         return None;
     }
     let trusted = |point: &&Point| matches!(point.flag, Flag::Good | Flag::NotEvaluated);
     let values: Vec<f64> = points.iter().filter(trusted).filter_map(|point| point.value).collect();
-    Some((!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64))
+    Some(aggregation.of(&values))
 }
 
 #[cfg(test)]
@@ -65,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_can_be_trusted_is_in_the_mean() {
+    fn only_what_can_be_trusted_counts_and_rain_is_added_up() {
         let point = |value, flag| Point {
             taken_at: Timestamp::default(),
             received_at: Timestamp::default(),
@@ -82,7 +84,9 @@ mod tests {
             (vec![point(Some(9.0), Flag::Suspect)], Some(None)),
             (vec![point(None, Flag::Missing)], Some(None)),
         ] {
-            assert_eq!(mean(&points), wanted, "{points:?}");
+            assert_eq!(one(&points, Aggregation::Mean), wanted, "{points:?}");
         }
+        let rain = [point(Some(1.0), Flag::Good), point(Some(2.5), Flag::Good)];
+        assert_eq!(one(&rain, Aggregation::Total), Some(Some(3.5)));
     }
 }

@@ -79,13 +79,15 @@ pub struct Export {
 }
 
 impl Export {
-    /// An export that goes on where it stood; a new one begins with what comes from now on. Blocking.
+    /// An export that goes on where it stood; a new one begins with what comes from now on, or, where it says from when,
+    /// with what the journal still has of that. Blocking.
     ///
     /// # Errors
     /// [`ExportError::Remember`].
     pub fn open(config: Circular10, source: Source) -> Result<Self, ExportError> {
-        let sent = Sent::open(&source.dir, &config.name, source.journal.durable_end())?;
         let oldest = source.journal.oldest();
+        let begin = config.from.map_or(source.journal.durable_end(), |_| oldest);
+        let sent = Sent::open(&source.dir, &config.name, begin)?;
         if sent.at() < oldest {
             tracing::error!(
                 export = config.name,
@@ -142,10 +144,10 @@ impl Export {
                 {
                     let every = self.config.every;
                     let slot = Slot::of(admitted.station, admitted.taken_at, every);
-                    if oldest <= slot.end {
-                        self.slots.add(slot, *position);
-                    } else {
+                    if slot.end < oldest {
                         skipped(&self.config.name, 1);
+                    } else if self.config.wants(slot.end) {
+                        self.slots.add(slot, *position);
                     }
                 }
                 self.next = position + 1;

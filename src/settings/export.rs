@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use domain::Timestamp;
 use toml::Value;
 use url::Url;
 
@@ -30,6 +31,7 @@ dated_folders = false
 every = "5m"
 settle = "1m"
 keep = "60d"
+from = ""
 line_end = "crlf"
 retry_max = "5m"
 patience = "30s"
@@ -87,6 +89,7 @@ impl Entry<'_> {
             every,
             settle: self.duration("settle")?,
             keep: self.duration("keep")?,
+            from: self.since("from")?,
             line_end: match self.text("line_end") {
                 "crlf" => LineEnd::CrLf,
                 "lf" => LineEnd::Lf,
@@ -95,6 +98,18 @@ impl Entry<'_> {
             retry_max: self.duration("retry_max")?,
             patience: self.duration("patience")?,
         })
+    }
+
+    /// An instant, or the midnight in Vietnam that a day begins with.
+    fn since(&self, key: &str) -> Result<Option<Timestamp>, SettingsError> {
+        let Some(text) = self.optional(key) else { return Ok(None) };
+        let midnight = match text.contains(['T', ' ']) {
+            true => text.to_owned(),
+            false => format!("{text}T00:00:00+07:00"),
+        };
+        let wanted =
+            "write a day, as 2026-03-01, or a time with its offset, as 2026-03-01T06:00:00Z";
+        Timestamp::parse_rfc3339(&midnight).map(Some).map_err(|_| self.bad(key, wanted))
     }
 
     fn target(&self) -> Result<Target, SettingsError> {
@@ -234,7 +249,17 @@ mod tests {
             (one.every, one.keep),
             (Duration::from_secs(300), Duration::from_secs(60 * 86_400))
         );
-        assert_eq!(one.line_end, LineEnd::CrLf);
+        assert_eq!((one.line_end, one.from), (LineEnd::CrLf, None));
+    }
+
+    #[test]
+    fn a_day_begins_in_vietnam() {
+        let from = |text: &str| with(&format!("{GOOD}from = \"{text}\"\n")).unwrap()[0].from;
+        assert_eq!(from("2026-03-01"), Timestamp::parse_rfc3339("2026-02-28T17:00:00Z").ok());
+        assert_eq!(
+            from("2026-03-01T06:00:00Z"),
+            Timestamp::parse_rfc3339("2026-03-01T06:00:00Z").ok()
+        );
     }
 
     #[test]
@@ -280,6 +305,8 @@ mod tests {
             ("names = [\"xuan-hoa=../x\"]", "letters"),
             ("line_end = \"cr\"", "lf"),
             ("key_file = \"x\"", "a folder has none"),
+            ("from = \"1.3.2026\"", "2026-03-01"),
+            ("from = \"2026-03-01T06:00\"", "with its offset"),
         ] {
             let key = line.split(' ').next().unwrap();
             let kept: Vec<_> = GOOD.lines().filter(|it| !it.starts_with(key)).collect();

@@ -22,6 +22,14 @@ const EVERY: Duration = Duration::from_millis(150);
 /// A question is repeated at once, or not at all.
 const REPEATED_MS: u32 = 140;
 
+/// A slave's answer leaves so long after its question. Longer than the silence after an answer: what comes before the
+/// right one is not seen to be followed by it.
+const ANSWER_AFTER: Duration = Duration::from_millis(4);
+
+/// A question that comes later than this before a reading is none of its: two clocks that count whole milliseconds differ
+/// by two at most. On a busy machine the next poll asks in the very millisecond in which this one ended.
+const LAST_BEFORE_MS: u32 = ANSWER_AFTER.as_millis() as u32 - 2;
+
 /// What was found.
 pub struct Found {
     pub turns: u64,
@@ -60,8 +68,7 @@ fn dials(rtu: bool) -> Dials {
         noise: if rtu { 0.02 } else { 0.0 },
         exception: 0.01,
         silence: 0.01,
-        // Longer than the silence after an answer: what comes before the right one is not seen to be followed by it.
-        delay: Duration::from_millis(4),
+        delay: ANSWER_AFTER,
         // Some arrive while the next slave is asked, some after that.
         late_by: (Duration::from_millis(32), Duration::from_millis(110)),
     }
@@ -175,8 +182,7 @@ fn wrong(
         }
     }
     let millis = value(of, &format!("{block}_ms"))? as u32;
-    // Two clocks that count whole milliseconds differ by two at most.
-    let last = asked.partition_point(|asked| *asked <= at + 2);
+    let last = asked.partition_point(|asked| asked + LAST_BEFORE_MS <= at);
     let repeated = asked[..last]
         .iter()
         .rev()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Admitted, Clock, Parameter, ParameterCode, Station, StationCode};
+use domain::{Admitted, Aggregation, Clock, Parameter, ParameterCode, Station, StationCode};
 use firmware_sim::modbus::{Bus, serve_rtu, serve_tcp};
 use ingest::modbus::{At, Config, Master, Profile, Profiles, Serial, SlaveConfig};
 use ingest::{ADMIT, Decoder, Intake, ParameterTable, Record};
@@ -95,6 +95,7 @@ impl Stand {
             decimals: 0,
             fail: None,
             suspect: None,
+            aggregation: Aggregation::Mean,
         }));
         let table = ParameterTable::new(&parameters);
         let intake =

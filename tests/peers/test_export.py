@@ -90,6 +90,30 @@ def test_a_folder_gets_each_slot_once_through_kills(engine, tmp_path):
     wait_for("the correction", lambda: "\nSal\t9.05\t" in text_of(folder, ends[7]))
 
 
+def test_a_new_export_sends_what_was_measured_since_a_day(engine, tmp_path):
+    folder, whole = tmp_path / "dept", tmp_path / "whole"
+    folder.mkdir()
+    whole.mkdir()
+    saltline = exporting(engine, str(whole)).start()
+    ends = [END - SLOT * n for n in range(60)]
+    send(saltline, ends)
+    arrived(whole, ends)
+    saltline.stop()
+    # The second export is new, and begins in the middle of a slot.
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ends[40] - SLOT // 2))
+    first = saltline.sections["export"]["circular10"][0]
+    saltline.sections["export"]["circular10"].append({**first, "name": "again", "url": str(folder), "from": since})
+    saltline.write_config()
+    saltline.start()
+    arrived(folder, ends[:41])
+    # A kill in the middle, a correction of what is before `from`: nothing of it is sent.
+    saltline.kill()
+    saltline.start()
+    send(saltline, [ends[50], ends[3]], salinity=lambda end: 9.05)
+    wait_for("the correction", lambda: "\nSal\t9.05\t" in text_of(folder, ends[3]))
+    assert len(files(folder)) == 41 and "\nSal\t9.05\t" in text_of(whole, ends[50])
+
+
 def test_what_cannot_be_trusted_has_no_value_and_what_has_no_symbol_is_left_out(engine, tmp_path):
     folder = tmp_path / "dept"
     folder.mkdir()

@@ -6,6 +6,8 @@ mod phone; // carrier
 mod modbus; // modbus
 mod serial; // serial
 mod sdi12; // sdi12
+mod files; // files
+mod pty; // a line on a pseudo-terminal
 mod words; // durations and instants as people type them
 
 use std::io::{IsTerminal, Write};
@@ -51,6 +53,8 @@ pub enum Command {
     Serial(serial::SerialArgs),
     /// Be sensors on an SDI-12 bus behind an adapter, a pseudo-terminal, with dials for what goes wrong.
     Sdi12(sdi12::Sdi12Args),
+    /// Be loggers that leave files in a folder, with dials for what goes wrong.
+    Files(files::FilesArgs),
 }
 
 /// Where the engine is.
@@ -86,6 +90,7 @@ pub async fn run(command: Command) -> Result<ExitCode, Fault> {
         Command::Modbus(args) => modbus::modbus(args).await,
         Command::Serial(args) => serial::serial(args).await,
         Command::Sdi12(args) => sdi12::sdi12(args).await,
+        Command::Files(args) => files::files(args).await,
     }
 }
 

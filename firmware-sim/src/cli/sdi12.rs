@@ -1,24 +1,20 @@
 //! `sdi12`.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Once;
 use std::time::Duration;
 
 use clap::Args;
 use firmware_sim::sdi12::{Bus, Dials, serve};
-use firmware_sim::serial::plugged;
-use serde_json::json;
 
+use super::pty::PtyArgs;
 use super::words::{probability, some_time};
-use super::{Fault, print, stop_signal};
+use super::{Fault, print};
 
 /// Prints {"ready":true,"pty":…} when it serves, and at its end how often each dial struck.
 #[derive(Debug, Args)]
 pub struct Sdi12Args {
-    /// A link to make to a pseudo-terminal with the adapter behind it.
-    #[arg(long, value_name = "PATH")]
-    pty: PathBuf,
+    #[command(flatten)]
+    pty: PtyArgs,
     /// The sensors that are there, by their addresses, as 01a.
     #[arg(long, default_value = "0")]
     addresses: String,
@@ -33,15 +29,6 @@ pub struct Sdi12Args {
     measures_for: Duration,
     #[command(flatten)]
     dials: DialArgs,
-    /// Unplug the port after so long, and plug it in again after as long.
-    #[arg(long, value_parser = some_time)]
-    unplug: Option<Duration>,
-    /// Where chance begins.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// End when stdin closes.
-    #[arg(long)]
-    with_parent: bool,
 }
 
 /// What goes wrong, each a probability for one answer.
@@ -85,7 +72,7 @@ struct DialArgs {
 pub async fn sdi12(args: Sdi12Args) -> Result<ExitCode, Fault> {
     let mut bus = Bus::new(&args.addresses);
     bus.dead = args.dead.chars().collect();
-    (bus.echo, bus.seed, bus.measures_for) = (args.echo, args.seed, args.measures_for);
+    (bus.echo, bus.seed, bus.measures_for) = (args.echo, args.pty.seed, args.measures_for);
     let dials = args.dials;
     bus.dials = Dials {
         silence: dials.silence,
@@ -100,19 +87,8 @@ pub async fn sdi12(args: Sdi12Args) -> Result<ExitCode, Fault> {
         short: dials.short,
         unserved: dials.unserved,
     };
-    let stop = stop_signal(args.with_parent)?;
-    let (there, link, told) = (&bus, args.pty, Once::new());
-    let ready = json!({ "ready": true, "pty": link });
-    plugged(link, args.unplug, stop, |port, up| {
-        // The link leads somewhere now.
-        told.call_once(|| drop(print(&ready)));
-        async move {
-            if let Err(error) = serve(there, port, up).await {
-                tracing::error!(%error, "the bus broke");
-            }
-        }
-    })
-    .await;
+    let there = &bus;
+    args.pty.played(|port, up| serve(there, port, up)).await?;
     print(&bus.injected())?;
     Ok(ExitCode::SUCCESS)
 }

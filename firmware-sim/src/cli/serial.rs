@@ -1,24 +1,21 @@
 //! `serial`.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Once;
 use std::time::Duration;
 
 use clap::Args;
 use domain::Timestamp;
-use firmware_sim::serial::{Dials, Line, plugged, serve};
-use serde_json::json;
+use firmware_sim::serial::{Dials, Line, serve};
 
+use super::pty::PtyArgs;
 use super::words::{duration, instant, probability, some_time};
-use super::{Fault, print, stop_signal};
+use super::{Fault, print};
 
 /// Prints {"ready":true,"pty":…} when it serves, and at its end how often each dial struck.
 #[derive(Debug, Args)]
 pub struct SerialArgs {
-    /// A link to make to a pseudo-terminal with the line behind it.
-    #[arg(long, value_name = "PATH")]
-    pty: PathBuf,
+    #[command(flatten)]
+    pty: PtyArgs,
     /// Loggers that are asked, by their addresses, as 1,2; without any a weather station streams NMEA 0183.
     #[arg(long, default_value = "", value_delimiter = ',')]
     addresses: Vec<String>,
@@ -33,15 +30,6 @@ pub struct SerialArgs {
     first: Option<Timestamp>,
     #[command(flatten)]
     dials: DialArgs,
-    /// Unplug the port after so long, and plug it in again after as long.
-    #[arg(long, value_parser = some_time)]
-    unplug: Option<Duration>,
-    /// Where chance begins.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// End when stdin closes.
-    #[arg(long)]
-    with_parent: bool,
 }
 
 /// What goes wrong, each a probability for one line.
@@ -97,7 +85,7 @@ pub async fn serial(args: SerialArgs) -> Result<ExitCode, Fault> {
     line.addresses = given(args.addresses);
     line.dead = given(args.dead);
     line.first = first.floor(Duration::from_secs(1));
-    line.seed = args.seed;
+    line.seed = args.pty.seed;
     let dials = args.dials;
     line.dials = Dials {
         late: dials.late,
@@ -114,19 +102,8 @@ pub async fn serial(args: SerialArgs) -> Result<ExitCode, Fault> {
         delay: dials.delay,
         late_by: (Duration::ZERO, dials.late_by),
     };
-    let stop = stop_signal(args.with_parent)?;
-    let (there, link, told) = (&line, args.pty, Once::new());
-    let ready = json!({ "ready": true, "pty": link });
-    plugged(link, args.unplug, stop, |port, up| {
-        // The link leads somewhere now.
-        told.call_once(|| drop(print(&ready)));
-        async move {
-            if let Err(error) = serve(there, port, up).await {
-                tracing::error!(%error, "the line broke");
-            }
-        }
-    })
-    .await;
+    let there = &line;
+    args.pty.played(|port, up| serve(there, port, up)).await?;
     print(&line.injected())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -21,7 +21,8 @@ enum Step {
     Crash,
 }
 
-type Model = BTreeMap<(String, String, i64), (Option<u64>, Flag, i64)>;
+/// Of each station, parameter and time every value that it ever had, and when that reached us; the last counts.
+type Model = BTreeMap<(String, String, i64), Vec<(Option<u64>, Flag, i64)>>;
 
 fn measured() -> impl Strategy<Value = Measured> {
     let value = prop_oneof![1 => Just(None), 5 => (0..4).prop_map(|v| Some(f64::from(v) * 0.1))];
@@ -61,10 +62,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn apply_to_model(model: &mut Model, record: &Admitted) -> Applied {
     let mut applied = Applied::default();
     let station = record.station.to_string();
+    let mut said = Vec::new();
     for value in &record.values {
         let key = (station.clone(), value.parameter.to_string(), record.taken_at.as_millis());
         let bits = value.value.map(f64::to_bits);
-        match model.get(&key) {
+        let versions = model.entry(key).or_default();
+        match versions.last() {
             None => applied.stored += 1,
             Some(&(held, flag, _)) if held == bits && flag == value.flag => {
                 applied.duplicate += 1;
@@ -72,7 +75,13 @@ fn apply_to_model(model: &mut Model, record: &Admitted) -> Applied {
             }
             Some(_) => applied.corrected += 1,
         }
-        model.insert(key, (bits, value.flag, record.received_at.as_millis()));
+        let version = (bits, value.flag, record.received_at.as_millis());
+        // Said twice in one record, its last word is the record's.
+        if said.contains(&&value.parameter) {
+            versions.pop();
+        }
+        versions.push(version);
+        said.push(&value.parameter);
     }
     applied
 }
@@ -81,13 +90,15 @@ fn agree(history: &History, model: &Model) {
     for code in STATIONS {
         let mut newest = Vec::new();
         for what in PARAMETERS {
-            let series = |key: &(String, String, i64)| key.0 == code && key.1 == what;
-            let right: Vec<_> = model
-                .iter()
-                .filter(|(key, _)| series(key))
-                .map(|(key, &(bits, flag, received))| (key.2, bits, flag, received))
-                .collect();
+            let right = series(model, code, what, i64::MAX);
             check_range(history, code, what, &right);
+            for then in [-40_000, -1, 0, 5, 20, 60, 99, 111] {
+                let as_of = Some(at(then));
+                let known = history.range(&Query { as_of, ..all(code, what) }).unwrap();
+                let known: Vec<_> = known.iter().map(row).collect();
+                let right = series(model, code, what, at(then).as_millis());
+                assert_eq!(known, right, "{code} {what} as of {then}");
+            }
             let with_value = right.iter().rev().find_map(|r| r.1.map(|bits| (r.0, bits, r.2)));
             newest.extend(with_value.map(|newest| (what.to_owned(), newest)));
         }
@@ -102,15 +113,26 @@ fn agree(history: &History, model: &Model) {
 
 type Row = (i64, Option<u64>, Flag, i64);
 
+/// What is known of a series of what had reached us by then.
+fn series(model: &Model, code: &str, what: &str, known_by: i64) -> Vec<Row> {
+    let of = model.iter().filter(|(key, _)| key.0 == code && key.1 == what);
+    let known = |versions: &[(Option<u64>, Flag, i64)]| {
+        versions.iter().rev().find(|version| version.2 <= known_by).copied()
+    };
+    of.filter_map(|(key, versions)| known(versions).map(|(bits, flag, at)| (key.2, bits, flag, at)))
+        .collect()
+}
+
+fn row(point: &history::Point) -> Row {
+    let bits = point.value.map(f64::to_bits);
+    (point.taken_at.as_millis(), bits, point.flag, point.received_at.as_millis())
+}
+
 fn check_range(history: &History, code: &str, what: &str, right: &[Row]) {
     let read = |from: i64, to: i64, limit: usize| -> Vec<Row> {
         let (from, to) = (Timestamp::from_millis(from), Timestamp::from_millis(to));
         let query = Query { from, to, limit, ..all(code, what) };
         let points = history.range(&query).unwrap();
-        let row = |p: &history::Point| {
-            let bits = p.value.map(f64::to_bits);
-            (p.taken_at.as_millis(), bits, p.flag, p.received_at.as_millis())
-        };
         points.iter().map(row).collect()
     };
     assert_eq!(read(i64::MIN, i64::MAX, usize::MAX), right, "{code} {what}");

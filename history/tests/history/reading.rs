@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampMillisecondType, UInt8Type, UInt64Type};
-use domain::{Flag, Timestamp};
-use history::{Config, Query};
+use domain::{Aggregation, Flag, Timestamp};
+use history::{At, Bucket, Config, History, Query};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::words::*;
@@ -129,16 +129,19 @@ fn bad_values_do_not_enter_a_mean_but_its_flag() {
         history.apply(position, &record("a", minute, values));
     }
     for _ in 0..2 {
-        let buckets = history.buckets(&all("a", "ph"), Duration::from_mins(10)).unwrap();
+        let buckets = by_ten_minutes(&history, &all("a", "ph"), Aggregation::Mean);
         let [first, second, _] = buckets[..] else { panic!("{buckets:?}") };
         assert_eq!((first.start, first.count, first.flag), (at(0), 2, Flag::Bad));
-        assert_eq!((first.min, first.max, first.mean), (Some(6.0), Some(8.0), Some(7.0)));
+        let ends = (first.min.map(of), first.max.map(of));
+        assert_eq!((ends, first.mean), ((Some((6.0, 0)), Some((8.0, 5))), Some(7.0)));
+        assert_eq!((first.first.map(of), first.last.map(of)), ends);
+        assert_eq!(first.total, None);
         assert_eq!((second.start, second.count, second.flag), (at(10), 0, Flag::Missing));
         assert_eq!((second.min, second.max, second.mean), (None, None, None));
         history.seal(at(20), true).unwrap();
     }
     let two = Query { limit: 2, ..all("a", "ph") };
-    assert_eq!(history.buckets(&two, Duration::from_mins(10)).unwrap().len(), 2);
+    assert_eq!(by_ten_minutes(&history, &two, Aggregation::Mean).len(), 2);
 }
 
 #[test]
@@ -251,4 +254,62 @@ fn a_stranger_reads_the_columns_by_name() {
     assert_eq!(flags, [Some(9), Some(2)]);
     let flags: Vec<_> = column("ph.flag").as_primitive::<UInt8Type>().iter().collect();
     assert_eq!(flags, [Some(4), None]);
+}
+
+fn by_ten_minutes(history: &History, query: &Query, aggregation: Aggregation) -> Vec<Bucket> {
+    history.buckets(query, Duration::from_mins(10), aggregation).unwrap()
+}
+
+/// A value and its minute.
+fn of(at: At) -> (f64, i64) {
+    (at.value, (at.taken_at.as_millis() - DAY) / 60_000)
+}
+
+#[test]
+fn rain_is_added_up_and_wind_turns_through_north() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    let rows = [
+        (0, "rainfall 0.4, wind_direction 350"),
+        (5, "rainfall 1.6, wind_direction 20"),
+        (6, "rainfall 9!, wind_direction -"),
+        (11, "rainfall 3, wind_direction 0"),
+        (12, "wind_direction 180"),
+    ];
+    for (position, (minute, values)) in (0..).zip(rows) {
+        history.apply(position, &record("a", minute, values));
+    }
+    let rain = by_ten_minutes(&history, &all("a", "rainfall"), Aggregation::Total);
+    let totals: Vec<_> = rain.iter().map(|b| (b.total, b.mean, b.count, b.flag)).collect();
+    let right =
+        [(Some(2.0), Some(1.0), 2, Flag::Bad), (Some(3.0), Some(3.0), 1, Flag::NotEvaluated)];
+    assert_eq!(totals, right);
+    let wind = by_ten_minutes(&history, &all("a", "wind_direction"), Aggregation::Direction);
+    assert!((wind[0].mean.unwrap() - 5.0).abs() < 1e-9, "{wind:?}");
+    assert_eq!((wind[0].min, wind[0].max, wind[0].last.map(of)), (None, None, Some((20.0, 5))));
+    assert_eq!((wind[1].mean, wind[1].count), (None, 2), "opposite winds have no mean");
+}
+
+#[test]
+fn what_was_known_then_is_read_from_memory_and_from_files_alike() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    history.apply(0, &record("a", 0, "ph 7"));
+    let mut mended = record("a", 0, "ph 6.5");
+    mended.received_at = at(60);
+    history.apply(1, &mended);
+    let mut late = record("a", 10, "ph 8");
+    late.received_at = at(90);
+    history.apply(2, &late);
+    for _ in 0..2 {
+        let known = |minutes| {
+            let as_of = Some(at(minutes));
+            show(&history.range(&Query { as_of, ..all("a", "ph") }).unwrap())
+        };
+        assert_eq!(known(0), "", "it came a second later");
+        assert_eq!(known(59), "0=7");
+        assert_eq!(known(60), "0=6.5", "the instant itself counts");
+        assert_eq!(known(90), "0=6.5 10=8");
+        history.seal(at(100), true).unwrap();
+    }
 }

@@ -56,6 +56,7 @@ pub fn all(code: &str, what: &str) -> Query {
         from: Timestamp::from_millis(i64::MIN),
         to: Timestamp::from_millis(i64::MAX),
         limit: usize::MAX,
+        as_of: None,
     }
 }
 

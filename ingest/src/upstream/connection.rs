@@ -17,7 +17,7 @@ use super::dial::Stream;
 use super::inbound::{Inbound, MESSAGES_MAX};
 use super::oversized::{Look, Oversized};
 use super::take;
-use super::wire::{self, Incoming, Message};
+use super::wire::{self, Incoming, Message, Stay};
 use super::worker::Worker;
 
 /// The keep-alive that we ask for: a broker that lost us learns it after 45 s, and a path that is cut is noticed by us
@@ -25,7 +25,7 @@ use super::worker::Worker;
 const KEEP_ALIVE_S: u16 = 30;
 
 /// From CONNECT to CONNACK, and from SUBSCRIBE to SUBACK. A broker behind a satellite needs 3 s.
-const ANSWER_MAX: Duration = Duration::from_secs(15);
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(15);
 
 /// A broker that takes nothing for so long is given up.
 const STALLED_MAX: Duration = Duration::from_secs(20);
@@ -147,9 +147,10 @@ impl<'a> Connection<'a> {
             standing: None,
         };
         let config = &worker.config;
-        wire::connect(&mut it.write, config, &worker.client_id, KEEP_ALIVE_S, MESSAGES_MAX)?;
+        let id = worker.client_id.as_str();
+        wire::connect(&mut it.write, config, Stay::Kept, id, KEEP_ALIVE_S, MESSAGES_MAX)?;
         timeout(ANSWER_MAX, it.welcome()).await.map_err(|_| End::Unanswered)??;
-        wire::subscribe(&mut it.write, config)?;
+        wire::subscribe(&mut it.write, config, Stay::Kept)?;
         it.answer_by = Some(Instant::now() + ANSWER_MAX);
         Ok(it)
     }

@@ -17,10 +17,14 @@ mod connection; // the loop of one connection
 pub(crate) mod backoff; // how long to wait before the next try
 mod worker; // connect, serve, wait, again
 mod counters; // what is counted
+mod sound; // a broker that nobody knows yet
+mod reader; // which of our formats a message has
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing; // what reads a broker's bytes, for the fuzzer
 
 pub use config::{Address, BadAddress, Config, Login, Tls, Version};
+pub use reader::{Read, Reader};
+pub use sound::{Heard, Sounding, Unsounded, sound};
 pub use template::{BadTemplate, Template};
 pub use tls::{TlsError, connector};
 pub use worker::{Upstream, UpstreamError};

@@ -57,10 +57,20 @@ fn malformed(error: impl std::fmt::Display) -> Malformed {
     Malformed(error.to_string())
 }
 
-/// CONNECT: a session that outlives the connection, under a fixed client id.
+/// Does the broker keep anything for us?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stay {
+    /// While we are away, and until we acknowledge it: a session that outlives the connection, QoS 1.
+    Kept,
+    /// Nothing: a session that ends with its connection, QoS 0.
+    Passing,
+}
+
+/// CONNECT, under a fixed client id.
 pub(super) fn connect(
     to: &mut BytesMut,
     config: &Config,
+    stay: Stay,
     client_id: &str,
     keep_alive_s: u16,
     receive_max: u16,
@@ -70,20 +80,23 @@ pub(super) fn connect(
         Version::V311 => {
             let mut connect = v4::Connect::new(client_id);
             connect.keep_alive = keep_alive_s;
-            connect.clean_session = false;
+            connect.clean_session = stay == Stay::Passing;
             connect.login = login.map(|it| v4::Login::new(&it.user, &it.password));
             connect.write(to).map_err(malformed)?;
         }
         Version::V5 => {
             let mut properties = v5::ConnectProperties::new();
-            let expiry_s = config.session_expiry.as_secs();
+            let expiry_s = match stay {
+                Stay::Kept => config.session_expiry.as_secs(),
+                Stay::Passing => 0,
+            };
             properties.session_expiry_interval = Some(u32::try_from(expiry_s).unwrap_or(u32::MAX));
             properties.receive_maximum = Some(receive_max);
             properties.max_packet_size = u32::try_from(config.packet_bytes_max).ok();
             let connect = v5::Connect {
                 keep_alive: keep_alive_s,
                 client_id: client_id.to_owned(),
-                clean_start: false,
+                clean_start: stay == Stay::Passing,
                 properties: Some(properties),
             };
             let login = login.map(|it| v5::Login::new(&it.user, &it.password));
@@ -93,8 +106,8 @@ pub(super) fn connect(
     Ok(())
 }
 
-/// SUBSCRIBE to every topic with QoS 1, in the group where there is one.
-pub(super) fn subscribe(to: &mut BytesMut, config: &Config) -> Result<(), Malformed> {
+/// SUBSCRIBE to every topic, in the group where there is one.
+pub(super) fn subscribe(to: &mut BytesMut, config: &Config, stay: Stay) -> Result<(), Malformed> {
     let path = |template: &super::Template| match &config.share {
         Some(group) => format!("$share/{group}/{}", template.filter()),
         None => template.filter().to_owned(),
@@ -102,14 +115,22 @@ pub(super) fn subscribe(to: &mut BytesMut, config: &Config) -> Result<(), Malfor
     let paths = config.topics.iter().map(path);
     match config.version {
         Version::V311 => {
-            let filter = |path| v4::SubscribeFilter::new(path, bytes4::QoS::AtLeastOnce);
+            let qos = match stay {
+                Stay::Kept => bytes4::QoS::AtLeastOnce,
+                Stay::Passing => bytes4::QoS::AtMostOnce,
+            };
+            let filter = |path| v4::SubscribeFilter::new(path, qos);
             let mut subscribe = v4::Subscribe::new_many(paths.map(filter));
             subscribe.pkid = SUBSCRIBE_ID;
             subscribe.write(to).map_err(malformed)?;
         }
         Version::V5 => {
+            let qos = match stay {
+                Stay::Kept => bytes5::QoS::AtLeastOnce,
+                Stay::Passing => bytes5::QoS::AtMostOnce,
+            };
             let filter = |path: String| {
-                let mut filter = v5::Filter::new(path, bytes5::QoS::AtLeastOnce);
+                let mut filter = v5::Filter::new(path, qos);
                 // What is retained was told when the session began; a shared subscription never gets it.
                 filter.retain_forward_rule = v5::RetainForwardRule::OnNewSubscribe;
                 filter

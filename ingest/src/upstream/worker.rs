@@ -21,7 +21,7 @@ use super::take;
 use super::tls::{self, TlsError};
 
 /// From the first packet to the end of the TLS handshake.
-const DIAL_MAX: Duration = Duration::from_secs(15);
+pub(super) const DIAL_MAX: Duration = Duration::from_secs(15);
 
 /// The configuration of an upstream cannot be meant.
 #[derive(Debug, thiserror::Error)]

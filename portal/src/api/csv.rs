@@ -6,12 +6,15 @@ use std::collections::BTreeMap;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use domain::{Parameter, Station, Timestamp};
+use domain::{Aggregation, Parameter, Station, Timestamp};
 
 use super::readings::{ROWS_MAX, Row, TABLE_ROWS_MAX};
 use crate::problem::Problem;
 use crate::query::Pairs;
 use crate::words::Lang;
+
+/// Columns of an interval of what is added up: smallest, largest, mean, total, count, flag.
+const WIDTH_WITH_TOTAL: usize = 6;
 
 const MARK: &str = "\u{feff}";
 
@@ -81,16 +84,18 @@ pub(super) fn table(
 ) -> Response {
     let mut text = String::from(MARK);
     line(&mut text, heads(series, intervals, lang));
-    let width = if intervals { 5 } else { 2 };
+    let widths = || series.iter().map(|(parameter, _)| kinds(parameter, intervals).count() + 1);
     let mut rows: BTreeMap<Timestamp, Vec<String>> = BTreeMap::new();
-    for (place, (_, readings)) in series.iter().enumerate() {
+    let mut place = 0;
+    for ((_, readings), width) in series.iter().zip(widths()) {
         for (at, reading) in readings {
-            let empty = || vec![String::new(); width * series.len()];
+            let empty = || vec![String::new(); widths().sum()];
             let cells = rows.entry(*at).or_insert_with(empty);
-            for (cell, said) in cells.iter_mut().skip(width * place).zip(said(reading)) {
+            for (cell, said) in cells.iter_mut().skip(place).zip(said(reading, width)) {
                 *cell = said;
             }
         }
+        place += width;
     }
     for (at, cells) in rows {
         // A spreadsheet reads this as a date and a time; the offset stands in the heading.
@@ -131,16 +136,7 @@ fn heads(
             "" => String::new(),
             unit => format!(" ({unit})"),
         };
-        let kinds = match intervals {
-            false => &[("", "", "")][..],
-            true => &[
-                ("min", "nhỏ nhất", "lowest"),
-                ("max", "lớn nhất", "highest"),
-                ("mean", "trung bình", "mean"),
-                ("count", "số giá trị", "count"),
-            ],
-        };
-        for (code, vi, en) in kinds {
+        for (code, vi, en) in kinds(parameter, intervals) {
             let kind = say(lang, code, vi, en);
             let space = if kind.is_empty() { "" } else { " " };
             let unit = if *code == "count" { "" } else { unit.as_str() };
@@ -151,13 +147,33 @@ fn heads(
     heads
 }
 
-/// The cells of one reading or interval, in the order of the headings.
-fn said(row: &Row) -> Vec<String> {
+/// What is said of a parameter in columns of its own, before its flag; a total only of what is added up.
+fn kinds(
+    parameter: &Parameter,
+    intervals: bool,
+) -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
+    const READING: &[(&str, &str, &str)] = &[("", "", "")];
+    const INTERVAL: &[(&str, &str, &str)] = &[
+        ("min", "nhỏ nhất", "lowest"),
+        ("max", "lớn nhất", "highest"),
+        ("mean", "trung bình", "mean"),
+        ("total", "tổng", "total"),
+        ("count", "số giá trị", "count"),
+    ];
+    let totals = parameter.aggregation == Aggregation::Total;
+    let all = if intervals { INTERVAL } else { READING };
+    all.iter().filter(move |(code, _, _)| totals || *code != "total")
+}
+
+/// The cells of one reading or interval, in the order of the headings; with one more than others a total is said.
+fn said(row: &Row, width: usize) -> Vec<String> {
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     match row {
         Row::Reading { value, flag, .. } => vec![number(*value), flag.to_string()],
-        Row::Interval { min, max, mean, count, flag, .. } => {
-            vec![number(*min), number(*max), number(*mean), count.to_string(), flag.to_string()]
+        Row::Interval { min, max, mean, total, count, flag, .. } => {
+            let total = (WIDTH_WITH_TOTAL <= width).then_some(*total);
+            let numbers = [*min, *max, *mean].into_iter().chain(total).map(number);
+            numbers.chain([count.to_string(), flag.to_string()]).collect()
         }
     }
 }

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use domain::{FirmwareFault, FirmwareState, ModelCode, Release, StationCode, Timestamp};
 use registry::{
-    Image, RegistryError, Rollout, RolloutStation, RolloutTerms, StationFirmware, Steer,
+    Image, Registry, RegistryError, Rollout, RolloutStation, RolloutTerms, StationFirmware, Steer,
 };
 use serde::{Deserialize, Serialize};
 
@@ -176,16 +176,33 @@ impl MemberSaid {
     }
 }
 
+/// The registry, for somebody on duty who asks without any pairs.
+async fn asked_on_duty<'a>(
+    site: &'a Arc<Site>,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<&'a Registry, Problem> {
+    Pairs::strict(uri, &[])?;
+    on_duty(site, headers).await?;
+    Ok(&field(site)?.registry)
+}
+
+fn listed<T, S: Serialize>(
+    rows: Result<Vec<T>, RegistryError>,
+    said: fn(&T) -> S,
+) -> Result<Response, Problem> {
+    let rows = rows.map_err(trouble)?;
+    Ok(private(Json(rows.iter().map(said).collect::<Vec<_>>())))
+}
+
 /// `GET /api/v1/firmware/images`
 pub(crate) async fn images(
     State(site): State<Arc<Site>>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    Pairs::strict(&uri, &[])?;
-    on_duty(&site, &headers).await?;
-    let images = field(&site)?.registry.images().await.map_err(trouble)?;
-    Ok(private(Json(images.iter().map(ImageSaid::new).collect::<Vec<_>>())))
+    let registry = asked_on_duty(&site, &headers, &uri).await?;
+    listed(registry.images().await, ImageSaid::new)
 }
 
 /// `GET /api/v1/firmware/stations`: what runs in the stations, as they say.
@@ -194,10 +211,8 @@ pub(crate) async fn stations(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    Pairs::strict(&uri, &[])?;
-    on_duty(&site, &headers).await?;
-    let stations = field(&site)?.registry.station_firmwares().await.map_err(trouble)?;
-    Ok(private(Json(stations.iter().map(FirmwareSaid::new).collect::<Vec<_>>())))
+    let registry = asked_on_duty(&site, &headers, &uri).await?;
+    listed(registry.station_firmwares().await, FirmwareSaid::new)
 }
 
 /// `GET /api/v1/firmware/rollouts`: the newest, newest first.
@@ -206,10 +221,8 @@ pub(crate) async fn rollouts(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    Pairs::strict(&uri, &[])?;
-    on_duty(&site, &headers).await?;
-    let rollouts = field(&site)?.registry.rollouts(PAGE).await.map_err(trouble)?;
-    Ok(private(Json(rollouts.iter().map(RolloutSaid::new).collect::<Vec<_>>())))
+    let registry = asked_on_duty(&site, &headers, &uri).await?;
+    listed(registry.rollouts(PAGE).await, RolloutSaid::new)
 }
 
 /// `GET /api/v1/firmware/rollouts/{id}`: with its stations.

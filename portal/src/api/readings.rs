@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
-use domain::{Flag, Parameter, ParameterCode, Station, Timestamp};
+use domain::{Flag, Parameter, Station, Timestamp};
 use serde::Serialize;
 
 use super::csv::{self, Form};
@@ -17,7 +17,7 @@ use crate::nearest::nearest;
 use crate::problem::Problem;
 use crate::query::Pairs;
 use crate::site::Site;
-use crate::view::{Book, Bucket, Point, Wanted};
+use crate::view::{At, Book, Bucket, Point, Wanted};
 
 /// Readings or intervals in one answer, over all its series: about 1 MB of JSON before gzip.
 pub const ROWS_MAX: usize = 10_000;
@@ -31,7 +31,8 @@ const BUCKETS_RANGE_MAX: Duration = Duration::from_secs(3_660 * 86_400);
 /// Without `from`, the last day.
 const RANGE_DEFAULT: Duration = Duration::from_secs(86_400);
 
-const KEYS: &[&str] = &["parameter", "from", "to", "every", "points", "flags", "format", "lang"];
+const KEYS: &[&str] =
+    &["parameter", "from", "to", "every", "points", "flags", "as_of", "format", "lang"];
 
 /// What was asked.
 struct Asked {
@@ -39,6 +40,7 @@ struct Asked {
     to: Timestamp,
     every: Option<Duration>,
     flags: Option<Vec<Flag>>,
+    as_of: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -66,8 +68,17 @@ pub(super) enum Row {
     Interval {
         time: String,
         min: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        min_time: Option<String>,
         max: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        max_time: Option<String>,
         mean: Option<f64>,
+        /// Of what is added up, as rainfall.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total: Option<f64>,
+        first: Option<f64>,
+        last: Option<f64>,
         count: u32,
         flag: u8,
     },
@@ -95,7 +106,7 @@ pub(crate) async fn readings(
         return all(&site, &book, station, &asked, (&pairs, form)).await;
     };
     let parameter = parameter(&book, name)?;
-    let page = page(&site, station, &parameter.code, &asked, form.rows_max()).await?;
+    let page = page(&site, station, parameter, &asked, form.rows_max()).await?;
     let next = page.next;
     let mut response = match form {
         Form::Json => Json(series(station, parameter, page)).into_response(),
@@ -121,7 +132,7 @@ async fn all(
     let each = (form.rows_max() / parameters.len().max(1)).max(1);
     let mut pages = Vec::new();
     for parameter in parameters {
-        pages.push((parameter, page(site, station, &parameter.code, asked, each).await?));
+        pages.push((parameter, page(site, station, parameter, asked, each).await?));
     }
     // All series of a page end together, so that one cursor holds for all.
     let next = pages.iter().filter_map(|(_, page)| page.next).min();
@@ -156,15 +167,17 @@ fn series(station: &Station, parameter: &Parameter, page: Page) -> Series {
 async fn page(
     site: &Site,
     station: &Station,
-    parameter: &ParameterCode,
+    parameter: &Parameter,
     asked: &Asked,
     limit: usize,
 ) -> Result<Page, Problem> {
     let wanted = |to| Wanted {
         station: station.code.clone(),
-        parameter: parameter.clone(),
+        parameter: parameter.code.clone(),
         from: asked.from,
         to,
+        as_of: asked.as_of,
+        aggregation: parameter.aggregation,
     };
     match asked.every {
         None => {
@@ -208,7 +221,7 @@ fn asked(pairs: &Pairs, now: Timestamp) -> Result<Asked, Problem> {
         let days = BUCKETS_RANGE_MAX.as_secs() / 86_400;
         return Err(Problem::bad_query(format!("a range by intervals is at most {days} days")));
     }
-    Ok(Asked { from, to, every, flags: pairs.flags("flags")? })
+    Ok(Asked { from, to, every, flags: pairs.flags("flags")?, as_of: pairs.time("as_of")? })
 }
 
 /// The shortest whole number of seconds by which `range` makes at most `points` intervals, wherever they begin.
@@ -236,11 +249,18 @@ fn reading(point: &Point) -> Row {
 }
 
 fn interval(bucket: &Bucket) -> Row {
+    let value = |at: Option<At>| finite(at.map(|at| at.value));
+    let time = |at: Option<At>| at.map(|at| at.taken_at.to_string());
     Row::Interval {
         time: bucket.start.to_string(),
-        min: finite(bucket.min),
-        max: finite(bucket.max),
+        min: value(bucket.min),
+        min_time: time(bucket.min),
+        max: value(bucket.max),
+        max_time: time(bucket.max),
         mean: finite(bucket.mean),
+        total: finite(bucket.total),
+        first: value(bucket.first),
+        last: value(bucket.last),
         count: bucket.count,
         flag: bucket.flag.number(),
     }
@@ -261,6 +281,9 @@ fn link(
     }
     if let Some(parameter) = pairs.get("parameter") {
         query += &format!("&parameter={parameter}");
+    }
+    if let Some(as_of) = asked.as_of {
+        query += &format!("&as_of={as_of}");
     }
     if let Some(flags) = &asked.flags {
         let flags: Vec<String> = flags.iter().map(|flag| flag.number().to_string()).collect();

@@ -43,6 +43,12 @@ pub(crate) struct Dot {
     pub(crate) flag: Flag,
 }
 
+/// From the smallest to the largest of an interval. A total has no such band: what fell in parts of it is less than it.
+fn spread(bucket: &Bucket) -> Option<(f64, f64)> {
+    let band = bucket.min.zip(bucket.max).map(|(min, max)| (min.value, max.value));
+    band.filter(|_| bucket.total.is_none())
+}
+
 impl Series {
     pub(crate) fn of_points(points: &[Point], interval: Duration) -> Self {
         let dot = |p: &Point| Dot { at: p.taken_at, value: p.value, span: None, flag: p.flag };
@@ -50,12 +56,12 @@ impl Series {
         Self { dots: points.iter().map(dot).collect(), gap, gathered: None }
     }
 
-    /// The mean of an interval is made of trusted values only, whatever else was in it.
+    /// The mean or total of an interval is made of trusted values only, whatever else was in it.
     pub(crate) fn of_buckets(buckets: &[Bucket], every: Duration, interval: Duration) -> Self {
         let dot = |bucket: &Bucket| Dot {
             at: bucket.start + every / 2,
-            value: bucket.mean,
-            span: bucket.min.zip(bucket.max),
+            value: bucket.total.or(bucket.mean),
+            span: spread(bucket),
             flag: if bucket.mean.is_some() { Flag::Good } else { bucket.flag },
         };
         let dots = buckets.iter().filter(|bucket| bucket.mean.is_some()).map(dot).collect();

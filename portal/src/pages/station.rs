@@ -245,6 +245,8 @@ impl<'a> Here<'a> {
             parameter: parameter.code.clone(),
             from,
             to: self.now + Duration::from_millis(1),
+            as_of: None,
+            aggregation: parameter.aggregation,
         }
     }
 

@@ -39,7 +39,27 @@ async fn readings_have_the_shape_of_the_design() {
     let buckets = "/api/v1/stations/xuan-hoa/readings?parameter=salinity&every=1h";
     let buckets = ask.get(buckets).await.json();
     let bucket = &buckets["readings"][0];
-    assert_eq!(keys(bucket), ["count", "flag", "max", "mean", "min", "time"]);
+    assert_eq!(
+        keys(bucket),
+        ["count", "first", "flag", "last", "max", "max_time", "mean", "min", "min_time", "time"]
+    );
+}
+
+#[tokio::test]
+async fn readings_as_of_a_moment_are_those_that_had_come_by_then() {
+    let ask = Asked::province();
+    let path = "/api/v1/stations/xuan-hoa/readings?parameter=salinity";
+    let slot = "&from=2026-03-12T10:00:00Z&to=2026-03-12T11:00:00Z";
+    let rows = async |as_of: &str| {
+        let answer = ask.get(&format!("{path}{slot}&as_of={as_of}")).await;
+        answer.json()["readings"].as_array().map(Vec::len).unwrap()
+    };
+    assert_eq!(rows("2026-03-12T10:00:59Z").await, 0);
+    assert_eq!(rows("2026-03-12T10:31:00Z").await, 2);
+    assert_eq!(rows("2026-03-12T12:00:00Z").await, 4);
+    let bad = ask.get(&format!("{path}&as_of=yesterday")).await;
+    assert_eq!(bad.status, 400);
+    assert!(bad.json()["detail"].as_str().unwrap().contains("as_of"));
 }
 
 #[tokio::test]

@@ -47,8 +47,13 @@ pub fn name_of(file: &Path) -> String {
 
 /// Writes a profile that can be read.
 pub fn write(file: &Path, text: &str) -> Result<(), Trouble> {
+    keep(&format!("profile `{}`", name_of(file)), file, text)
+}
+
+/// Writes what a probe found.
+pub fn keep(what: &str, file: &Path, text: &str) -> Result<(), Trouble> {
     std::fs::write(file, text)
         .map_err(|error| Trouble::Later(format!("cannot write {}: {error}", file.display())))?;
-    eprintln!("profile `{}` written to {}", name_of(file), file.display());
+    eprintln!("{what} written to {}", file.display());
     Ok(())
 }
