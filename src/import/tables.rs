@@ -14,7 +14,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use domain::{Flag, Parameter, ParameterCode};
+use domain::{Aggregation, Flag, Parameter, ParameterCode};
 use history::longform::{Flags, Meaning, Names, NewParameter};
 use serde::Deserialize;
 
@@ -80,6 +80,7 @@ struct RawTable {
     name_vi: Option<String>,
     name_en: Option<String>,
     decimals: Option<u8>,
+    aggregation: Option<String>,
     leave_out: bool,
 }
 
@@ -159,6 +160,7 @@ fn mean(raw: RawMeaning) -> Result<Meaning, String> {
             name_vi,
             name_en,
             decimals,
+            aggregation,
         }) => {
             let unit_text = unit.clone().unwrap_or_default();
             let parameter = Parameter {
@@ -170,6 +172,10 @@ fn mean(raw: RawMeaning) -> Result<Meaning, String> {
                 decimals: decimals.unwrap_or(1),
                 fail: None,
                 suspect: None,
+                aggregation: match aggregation.as_deref().map(str::parse::<Aggregation>) {
+                    None => Aggregation::default(),
+                    Some(word) => word.map_err(|error| error.to_string())?,
+                },
             };
             Ok(Meaning::New(Box::new(NewParameter { parameter, unit })))
         }

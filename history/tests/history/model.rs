@@ -144,10 +144,11 @@ fn check_range(history: &History, code: &str, what: &str, right: &[Row]) {
 
 fn cells(model: &Model) -> crate::looks::Cells {
     let mut cells = crate::looks::Cells::new();
-    for ((station, at, what), &(bits, flag, _)) in
-        model.iter().map(|(key, cell)| ((&key.0, key.2, &key.1), cell))
-    {
-        cells.insert((station.clone(), at, what.clone()), (bits, flag));
+    for ((station, at, what), versions) in model {
+        // The newest.
+        for &(bits, flag, _) in versions {
+            cells.insert((station.clone(), *at, what.clone()), (bits, flag));
+        }
     }
     cells
 }
