@@ -144,7 +144,7 @@ fn check_range(history: &History, code: &str, what: &str, right: &[Row]) {
 
 fn cells(model: &Model) -> crate::looks::Cells {
     let mut cells = crate::looks::Cells::new();
-    for ((station, at, what), versions) in model {
+    for ((station, what, at), versions) in model {
         // The newest.
         for &(bits, flag, _) in versions {
             cells.insert((station.clone(), *at, what.clone()), (bits, flag));
