@@ -146,7 +146,7 @@ fn a_slip_in_a_layout_is_said_with_its_key() {
     let absent = [Absent::Nan, Absent::Real(1.0), Absent::Real(-2.5)];
     assert_eq!(read_layout(real).unwrap()[0].absent, absent);
     for (from, to, said) in [
-        ("at = 3", "ta = 3", "layout: layout[ph].ta: unknown key; did you mean `at`?"),
+        ("type = ", "tpye = ", "layout: layout[ph].tpye: unknown key; did you mean `type`?"),
         ("at = 3\n", "", "layout: layout[ph].at"),
         ("at = 3", "at = 256", "layout[ph].at"),
         ("at = 3", "at = -1", "layout[ph].at"),
