@@ -30,6 +30,7 @@ use crate::export::{Circular10, Export, ExportError, Source};
 use crate::firmware::{FirmwareDesk, Images};
 use crate::follow::{Follower, Keeper, Sealer, SharedQuality, Tally};
 use crate::front;
+use crate::import::Drain;
 use crate::publish::Outlet;
 use crate::push;
 use crate::rules::{Rules, SharedRules};
@@ -277,6 +278,10 @@ impl Parts {
         let (modbus, loggers) = (self.modbus(setting), self.loggers(setting));
         let sensors = self.sensors(setting);
         let exports = self.exports(setting, &tally)?;
+        let imports = {
+            let (intake, journal) = (self.intake.clone(), self.store.journal.clone());
+            Drain::new(&self.store.dir, intake, journal, tally.clone())
+        };
         let mut running = Running::new(self.store.clone());
         let config = &setting.config;
         running.engine(Engine {
@@ -350,6 +355,7 @@ impl Parts {
         });
         running.exports(exports);
         running.drops(drops);
+        running.imports(imports);
         running.upstreams(upstreams);
         running.modbus(modbus);
         running.loggers(loggers);

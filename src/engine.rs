@@ -116,6 +116,12 @@ impl Engine {
                 decoder.reuse(admitted);
                 now
             }
+            // The past, for history alone: it says nothing of the water now.
+            Record::Imported(admitted) => {
+                let now = admitted.received_at;
+                decoder.reuse(admitted);
+                now
+            }
             Record::Clock(now) => {
                 analyzer.tick(now, verdicts);
                 now

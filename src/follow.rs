@@ -102,7 +102,9 @@ impl Follower {
             let mut read = 0;
             for (position, bytes) in records {
                 read += bytes.len();
-                if let Record::Admitted(mut admitted) = decoder.decode(&bytes)? {
+                if let Record::Admitted(mut admitted) | Record::Imported(mut admitted) =
+                    decoder.decode(&bytes)?
+                {
                     if !self.sealer.make_room(runtime, stop)? {
                         break;
                     }

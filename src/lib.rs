@@ -14,6 +14,9 @@ pub mod field; // both, as the portal shows them
 pub mod errands; // what is asked of stations, carried out
 pub mod firmware; // images on their way to stations
 pub mod export; // readings for a department
+pub mod import; // readings of the past, out of files
+pub mod catch_up; // history brought up to its journal without an engine
+pub mod readout; // all readings at a moment
 pub mod front; // what the front door answers on the HTTP port
 pub mod push; // stations that push over HTTP
 pub mod backup; // a copy that belongs together, made beside a running engine

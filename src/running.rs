@@ -28,6 +28,7 @@ use crate::errands::Errands;
 use crate::export::Export;
 use crate::firmware::FirmwareDesk;
 use crate::follow::{Follower, Keeper, Tally, keep};
+use crate::import::Drain;
 use crate::settings::Config;
 use crate::store::Store;
 use crate::threads::{DoorThreads, give_way};
@@ -206,6 +207,12 @@ impl Running {
         });
     }
 
+    /// Takes readings of the past that are imported beside it.
+    pub fn imports(&mut self, drain: Drain) {
+        let stop = self.stop_of(Stage::Door);
+        self.task("imports", drain.run(stop));
+    }
+
     /// Sends files to departments.
     pub fn exports(&mut self, exports: Vec<Export>) {
         if exports.is_empty() {
@@ -379,7 +386,10 @@ impl Running {
     async fn stop_in_order(&mut self) -> Result<(), Fatal> {
         let mut outcome = Ok(());
         let waits: [(Stage, &[&str]); 5] = [
-            (Stage::Door, &["door", "reload", "upstreams", "modbus", "serial", "sdi12", "drops"]),
+            (
+                Stage::Door,
+                &["door", "reload", "upstreams", "modbus", "serial", "sdi12", "drops", "imports"],
+            ),
             (Stage::Clockwork, &["clock", "registry", "accounts", "exports"]),
             (Stage::Engine, &["engine", "history", "keeper", "errands", "firmware"]),
             (Stage::Outbox, &["outbox"]),

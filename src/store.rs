@@ -82,10 +82,6 @@ impl Store {
         let dir = config.data_dir.clone();
         // What expires does so by the clock that readings are received by.
         let registry = open_registry(&dir).await?.with_clock(clock.clone());
-        let readings = journal::Config {
-            segment_bytes_max: config.segment_bytes_max,
-            ..journal::Config::default()
-        };
         // A sixteenth of what may be kept: retention by size deletes whole segments.
         let letters = journal::Config {
             segment_bytes_max: (config.dead_letter_bytes_max / 16).max(1 << 16),
@@ -95,17 +91,13 @@ impl Store {
             segment_bytes_max: SAID_DISK_BYTES_MAX / 16,
             ..journal::Config::default()
         };
-        let tail = history::Config {
-            tail_readings_max: config.tail_readings_max,
-            tail_age_max: config.tail_age_max,
-        };
         let store = Self {
-            journal: Journal::open(&dir.join("journal"), &readings)?,
+            journal: Journal::open(&dir.join("journal"), &journal_config(config))?,
             dead_letters: Journal::open(&dir.join(DEAD_LETTERS), &letters)?,
             said: Journal::open(&dir.join("said"), &said)?,
             ledger: Journal::open(&dir.join("ledger"), &journal::Config::default())?,
             sessions: SessionLog::open(&dir.join("sessions"), clock)?,
-            history: History::open(&dir.join("history"), tail)?,
+            history: History::open(&dir.join("history"), history_config(config))?,
             registry,
             dir,
         };
@@ -123,6 +115,21 @@ impl Store {
             }
         }
         Ok(())
+    }
+}
+
+/// How the readings' journal is kept.
+#[must_use]
+pub fn journal_config(config: &Config) -> journal::Config {
+    journal::Config { segment_bytes_max: config.segment_bytes_max, ..journal::Config::default() }
+}
+
+/// How history is kept.
+#[must_use]
+pub fn history_config(config: &Config) -> history::Config {
+    history::Config {
+        tail_readings_max: config.tail_readings_max,
+        tail_age_max: config.tail_age_max,
     }
 }
 

@@ -4,6 +4,7 @@
 mod time; // one instant, one clock, one local time
 mod code; // names that are also keys
 mod flag; // how far a number can be trusted
+mod every; // how time is cut
 mod parameter; // what is measured, in which one unit
 mod aggregation; // and how many of it become one
 pub mod unit; // what turns other units into it
@@ -26,6 +27,7 @@ pub use aggregation::{Aggregation, Directions, NoAggregation};
 pub use alert::{Alert, AlertEvent, AlertId, AlertState, EventKind};
 pub use code::{BadCode, ModelCode, ParameterCode, PersonId, RuleCode, StationCode};
 pub use conductivity::EcReference;
+pub use every::Every;
 pub use firmware::{BadRelease, Digest, FirmwareFault, FirmwareState, Release, Version};
 pub use flag::Flag;
 pub use format::Format;

@@ -141,13 +141,19 @@ impl Timestamp {
     #[must_use]
     pub fn floor(self, every: Duration) -> Self {
         let step = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);
-        Self(self.0.div_euclid(step) * step)
+        Self(self.0.div_euclid(step).saturating_mul(step))
     }
 
     /// The civil date and time on a wall clock in Vietnam.
     #[must_use]
     pub fn local(self) -> jiff::civil::DateTime {
         VIETNAM.to_datetime(self.to_jiff())
+    }
+
+    /// Midnight in Vietnam; `None` beyond the years that a calendar knows.
+    pub(crate) fn midnight(date: jiff::civil::Date) -> Option<Self> {
+        let instant = VIETNAM.to_timestamp(date.at(0, 0, 0, 0)).ok()?;
+        Some(Self(instant.as_millisecond()))
     }
 
     /// RFC 3339 with `+07:00`, to the second: for texts read by people and by CAP.

@@ -67,24 +67,87 @@ const UNITS: &[Unit] = &[
     Unit(&["", "-", "pH", "[pH]"], Q::Acidity, 1.0, 0.0),
 ];
 
-/// The value in `to`, of a value in `from`; `None` where either is not known, or they measure different things.
+/// What makes a value in one unit of a value in another: looked up once, applied to a million values.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Conversion(How);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum How {
+    Same,
+    Times(f64),
+    Over(f64),
+    /// By way of the quantity's base unit: scale and offset to it, then offset and scale from it.
+    Linear([f64; 4]),
+}
+
+impl Conversion {
+    /// Of a value into itself.
+    pub const NONE: Self = Self(How::Same);
+
+    /// The value in the other unit.
+    #[must_use]
+    pub fn apply(self, value: f64) -> f64 {
+        match self.0 {
+            How::Same => value,
+            How::Times(factor) => value * factor,
+            How::Over(factor) => value / factor,
+            How::Linear([scale, offset, less, over]) => {
+                (scale.mul_add(value, offset) - less) / over
+            }
+        }
+    }
+}
+
+/// What makes a value in `to` of a value in `from`; `None` where either is not known, or they measure different things.
 ///
 /// Factors are exact or those of the units' definitions (NIST SP 811, appendix B).
 #[must_use]
-pub fn convert(value: f64, from: &str, to: &str) -> Option<f64> {
+pub fn between(from: &str, to: &str) -> Option<Conversion> {
     let (from, to) = (find(from)?, find(to)?);
     if from.1 != to.1 {
         return None;
     }
     if from.2.to_bits() == to.2.to_bits() && from.3.to_bits() == to.3.to_bits() {
-        return Some(value);
+        return Some(Conversion::NONE);
     }
     if from.3 == 0.0 && to.3 == 0.0 {
         // By a whole number where it is one: 15,200 µS/cm are 15.2 mS/cm, not 15.200000000000001.
         let (up, down) = (from.2 / to.2, to.2 / from.2);
-        return Some(if up < 1.0 { value / down } else { value * up });
+        return Some(Conversion(if up < 1.0 { How::Over(down) } else { How::Times(up) }));
     }
-    Some((from.2.mul_add(value, from.3) - to.3) / to.2)
+    Some(Conversion(How::Linear([from.2, from.3, to.3, to.2])))
+}
+
+/// The value in `to`, of a value in `from`, as [`between`] turns it.
+#[must_use]
+pub fn convert(value: f64, from: &str, to: &str) -> Option<f64> {
+    Some(between(from, to)?.apply(value))
+}
+
+/// What a unit measures, as people say it; `None` where it is not known.
+#[must_use]
+pub fn measures(text: &str) -> Option<&'static str> {
+    Some(match find(text)?.1 {
+        Q::Temperature => "temperature",
+        Q::Conductivity => "conductivity",
+        Q::Mass => "mass in water",
+        Q::Nitrogen => "nitrogen in water",
+        Q::Length => "length",
+        Q::Ratio => "a ratio",
+        Q::Pressure => "pressure",
+        Q::Speed => "speed",
+        Q::Angle => "an angle",
+        Q::Irradiance => "irradiance",
+        Q::Voltage => "voltage",
+        Q::Power => "power",
+        Q::Turbidity => "turbidity",
+        Q::Acidity => "acidity",
+    })
+}
+
+/// Every spelling of every unit.
+pub fn spellings() -> impl Iterator<Item = &'static str> {
+    UNITS.iter().flat_map(|unit| unit.0.iter().copied())
 }
 
 /// Is this a unit that the table knows?

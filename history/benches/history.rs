@@ -5,7 +5,7 @@ use std::fs;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use domain::{Admitted, Aggregation, Flag, Measured, ParameterCode, StationCode, Timestamp};
+use domain::{Admitted, Aggregation, Every, Flag, Measured, ParameterCode, StationCode, Timestamp};
 use history::{Config, History, Query};
 
 /// How much is put in.
@@ -156,7 +156,7 @@ fn ask(scale: &Scale, history: &History) {
     let took = median(scale, || drop(black_box(history.range(&month).expect("files are sound"))));
     println!("  30 days, one series {took:>10.3} ms ({points} points)");
     let whole = Query { to: Timestamp::from_millis(i64::MAX), ..query("ph") };
-    let day = Duration::from_hours(24);
+    let day = Every::Day;
     let took = median(scale, || {
         let buckets = history.buckets(&whole, day, Aggregation::Mean);
         drop(black_box(buckets.expect("sound")));

@@ -21,16 +21,25 @@ mod apply; // from a journal record to the tail
 mod seal; // from the tail to sealed files
 mod merge; // from many small files to few
 mod read; // ranges, buckets, latest
+mod spells; // how long beyond a limit
 mod tail; // readings in memory, by station
 mod series; // what is known of each series without looking
 mod names; // codes as small numbers
 mod month; // one file never holds two
 mod sealed; // the format on disk
 mod verify; // every row, without opening the store
+mod look; // all readings at a moment, beside who has it open
+mod compare; // are they what the journal says?
+mod count; // how much of each series, in which bytes
+pub mod longform; // readings as other programs keep them
 mod cache; // what was read from disk and may be asked again
 
+pub use compare::{Compared, Comparing, Differs};
 pub use config::Config;
+pub use count::{FileCount, SeriesCount};
 pub use error::HistoryError;
+pub use look::{Look, Wanted, WideRow};
 pub use query::{Applied, At, Bucket, Latest, Point, Query, Stats};
+pub use spells::{Beyond, Spells};
 pub use store::History;
 pub use verify::{Unverified, sealed_files};

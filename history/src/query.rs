@@ -1,8 +1,6 @@
 //! What is asked of history and what it answers.
 
-use std::time::Duration;
-
-use domain::{Aggregation, Directions, Flag, ParameterCode, StationCode, Timestamp};
+use domain::{Aggregation, Directions, Every, Flag, ParameterCode, StationCode, Timestamp};
 
 /// What became of the readings of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -122,7 +120,9 @@ pub struct Stats {
 
 /// Gathers points in time order into the buckets of an interval.
 pub(crate) struct Bucketing {
-    every: Duration,
+    every: Every,
+    /// The end of the interval that is open.
+    end: Option<Timestamp>,
     limit: usize,
     aggregation: Aggregation,
     sum: f64,
@@ -131,19 +131,21 @@ pub(crate) struct Bucketing {
 }
 
 impl Bucketing {
-    pub(crate) fn new(every: Duration, limit: usize, aggregation: Aggregation) -> Self {
+    pub(crate) fn new(every: Every, limit: usize, aggregation: Aggregation) -> Self {
         let directions = Directions::default();
-        Self { every, limit, aggregation, sum: 0.0, directions, done: Vec::new() }
+        Self { every, end: None, limit, aggregation, sum: 0.0, directions, done: Vec::new() }
     }
 
     /// Takes the next point; `false` when it would open a bucket beyond the limit.
     pub(crate) fn take(&mut self, point: &Point) -> bool {
-        let start = point.taken_at.floor(self.every);
-        if self.done.last().is_none_or(|bucket| bucket.start != start) {
+        // Points come in order, so the end alone says whether this one still belongs to it.
+        if self.end.is_none_or(|end| end <= point.taken_at) {
             if self.limit <= self.done.len() {
                 return false;
             }
-            self.open(start);
+            let start = self.every.start(point.taken_at);
+            self.end = Some(self.every.end(start));
+            self.begin(start);
         }
         self.add(point);
         true
@@ -153,7 +155,7 @@ impl Bucketing {
         self.done
     }
 
-    fn open(&mut self, start: Timestamp) {
+    fn begin(&mut self, start: Timestamp) {
         (self.sum, self.directions) = (0.0, Directions::default());
         self.done.push(Bucket {
             start,

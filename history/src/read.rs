@@ -2,9 +2,8 @@
 //! by month without one, so a season streams through a month's memory.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use domain::{Aggregation, ParameterCode, StationCode, Timestamp};
+use domain::{Aggregation, Every, ParameterCode, StationCode, Timestamp};
 
 use crate::month::Month;
 use crate::query::Bucketing;
@@ -30,14 +29,14 @@ impl History {
         Ok(points)
     }
 
-    /// A series by intervals of `every`, counted from 1970 (UTC), each made one number as its parameter wants it.
+    /// A series by intervals, each made one number as its parameter wants it.
     ///
     /// # Errors
     /// As [`range`](Self::range).
     pub fn buckets(
         &self,
         query: &Query,
-        every: Duration,
+        every: Every,
         aggregation: Aggregation,
     ) -> Result<Vec<Bucket>, HistoryError> {
         let mut buckets = Bucketing::new(every, query.limit, aggregation);
@@ -89,7 +88,7 @@ impl History {
     }
 
     /// Gives the points of a series in order until `take` has enough.
-    fn visit(
+    pub(crate) fn visit(
         &self,
         query: &Query,
         mut take: impl FnMut(Point) -> bool,

@@ -167,7 +167,9 @@ fn measured(
         }
         (value, _, _) => value,
     };
+    // A sensor that is in error, by its own word or its agency's, may say anything.
     if let Some(value) = value
+        && said.status == Status::Measuring
         && (unit == Some("mS/cm") || EcReference::of(parameter).is_some())
         && let Some(likely) = slip(value)
     {
@@ -432,6 +434,13 @@ mod tests {
             assert_eq!(admission.refused[0].reason, Reason::WrongUnit);
             assert!(admission.refused[0].detail.contains(part), "{}", admission.refused[0]);
         }
+    }
+
+    #[test]
+    fn what_a_sensor_in_error_says_is_no_slip_of_the_unit() {
+        let payload = r#"{"values":{"conductivity_25":{"value":376.7,"status":"fault"}}}"#;
+        let values = check(&example_station(), payload).admitted.unwrap().values;
+        assert_eq!((values[0].value, values[0].flag), (Some(376.7), Flag::Bad));
     }
 
     #[test]

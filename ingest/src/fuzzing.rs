@@ -258,6 +258,11 @@ pub fn records(bytes: &[u8]) {
 fn encoded(record: &Record) -> Bytes {
     match record {
         Record::Admitted(admitted) => Record::encode_admitted(admitted),
+        Record::Imported(admitted) => {
+            let mut out = bytes::BytesMut::new();
+            Record::encode_imported(admitted, &mut out);
+            out.freeze()
+        }
         Record::Clock(now) => Record::encode_clock(*now),
     }
 }

@@ -17,6 +17,7 @@ use crate::deadletter::DeadLetter;
 use crate::formats::json;
 use crate::formats::shape::{Shape, Way};
 use crate::formats::sparkplug::Nodes;
+use crate::piece::Piece;
 use crate::record::Record;
 use crate::said::{SAID_BYTES_MAX, Said, What};
 use crate::serial::Spoken;
@@ -445,6 +446,12 @@ impl Intake {
             (Some(refusal), Took::Nothing) => Answer::Refused(refusal),
             (refused, _) => Answer::Stored { refused },
         }
+    }
+
+    /// Adds a piece of readings of the past, received now. They were settled by whoever read them out of their file.
+    pub fn take_piece(&self, piece: Piece, batch: &mut Batch) {
+        batch.received += piece.values();
+        batch.records.extend(piece.into_records(self.inner.clock.now()));
     }
 
     /// Makes the batch durable. While the disk is full this waits.

@@ -3,6 +3,7 @@
 mod formats; // bytes to a report: what the station said
 mod admit; // what we believe of it
 mod record; // an admitted report as the journal carries it
+mod piece; // readings of the past on their way in
 mod deadletter; // what we do not believe, kept
 mod said; // what a station says beside its readings
 mod answers; // what that means
@@ -36,6 +37,7 @@ pub use formats::{
     sparkplug, table, thingsboard,
 };
 pub use intake::{Accounts, Answer, Batch, Body, Came, Intake, Pass, Proof};
+pub use piece::{BadPiece, PIECE_RECORDS_MAX, Piece};
 pub use record::{BadRecord, Decoder, Record};
 pub use said::{SAID_BYTES_MAX, Said, What};
 pub use seqs::{Ask, Due, Gap, Gaps, Heard, RANGES_MAX, SavedSeqs, Seqs};

@@ -6,7 +6,11 @@
 //!   · seq u64 if marked · count u8 · count × (parameter text · flag u8, plus 128 if a value follows · value f64)
 //! kind 2, the clock:
 //!   2 u8 · now i64 ms
+//! kind 3, readings of the past that somebody imported:
+//!   3 u8 · as kind 1
 //! ```
+//! What is imported is kept by history and judged by nobody: years of it, told as found in a backlog, would be
+//! thousands of messages about water that flowed by long ago.
 //! The clock is in the journal because silence is judged by it: what follows the journal needs nothing else to come to
 //! the same verdicts again. A kind that is not known is an error, not skipped: an old program must not step over what
 //! a new one wrote. A changed layout gets a new kind; the old one stays readable as long as a journal is kept.
@@ -17,6 +21,7 @@ use rustc_hash::FxHashSet;
 
 const ADMITTED: u8 = 1;
 const CLOCK: u8 = 2;
+const IMPORTED: u8 = 3;
 const REPLAY: u8 = 1;
 const HAS_SEQ: u8 = 2;
 const HAS_VALUE: u8 = 128;
@@ -28,6 +33,8 @@ pub enum Record {
     Admitted(Admitted),
     /// The time passed to this.
     Clock(Timestamp),
+    /// Readings of the past, out of a file: for history alone.
+    Imported(Admitted),
 }
 
 /// The bytes are not a record of a kind that is known.
@@ -40,29 +47,21 @@ impl Record {
     #[must_use]
     pub fn encode_admitted(admitted: &Admitted) -> Bytes {
         let mut out = BytesMut::with_capacity(64 + admitted.values.len() * 32);
-        out.put_u8(ADMITTED);
-        put_text(&mut out, admitted.station.as_str());
-        out.put_i64_le(admitted.taken_at.as_millis());
-        out.put_i64_le(admitted.received_at.as_millis());
-        let marks = if admitted.replay { REPLAY } else { 0 };
-        match admitted.seq {
-            None => out.put_u8(marks),
-            Some(seq) => {
-                out.put_u8(marks | HAS_SEQ);
-                out.put_u64_le(seq);
-            }
-        }
-        out.put_u8(u8::try_from(admitted.values.len()).expect("a report holds at most 128 values"));
-        for measured in &admitted.values {
-            put_text(&mut out, measured.parameter.as_str());
-            match measured.value {
-                None => out.put_u8(measured.flag.number()),
-                Some(value) => {
-                    out.put_u8(measured.flag.number() | HAS_VALUE);
-                    out.put_f64_le(value);
-                }
-            }
-        }
+        put_report(&mut out, ADMITTED, admitted);
+        out.freeze()
+    }
+
+    /// Adds the bytes of readings that are imported to `out`.
+    pub fn encode_imported(admitted: &Admitted, out: &mut BytesMut) {
+        put_report(out, IMPORTED, admitted);
+    }
+
+    /// A record of readings with another time of arrival.
+    pub(crate) fn received(record: &Bytes, now: Timestamp) -> Bytes {
+        let mut out = BytesMut::from(&record[..]);
+        // Behind the kind, the station and the time taken.
+        let at = 2 + usize::from(out[1]) + 8;
+        out[at..at + 8].copy_from_slice(&now.as_millis().to_le_bytes());
         out.freeze()
     }
 
@@ -73,6 +72,32 @@ impl Record {
         out.put_u8(CLOCK);
         out.put_i64_le(now.as_millis());
         out.freeze()
+    }
+}
+
+fn put_report(out: &mut BytesMut, kind: u8, admitted: &Admitted) {
+    out.put_u8(kind);
+    put_text(out, admitted.station.as_str());
+    out.put_i64_le(admitted.taken_at.as_millis());
+    out.put_i64_le(admitted.received_at.as_millis());
+    let marks = if admitted.replay { REPLAY } else { 0 };
+    match admitted.seq {
+        None => out.put_u8(marks),
+        Some(seq) => {
+            out.put_u8(marks | HAS_SEQ);
+            out.put_u64_le(seq);
+        }
+    }
+    out.put_u8(u8::try_from(admitted.values.len()).expect("a report holds at most 128 values"));
+    for measured in &admitted.values {
+        put_text(out, measured.parameter.as_str());
+        match measured.value {
+            None => out.put_u8(measured.flag.number()),
+            Some(value) => {
+                out.put_u8(measured.flag.number() | HAS_VALUE);
+                out.put_f64_le(value);
+            }
+        }
     }
 }
 
@@ -101,6 +126,7 @@ impl Decoder {
     pub fn decode(&mut self, mut bytes: &[u8]) -> Result<Record, BadRecord> {
         let record = match bytes.try_get_u8().map_err(short)? {
             ADMITTED => Record::Admitted(self.admitted(&mut bytes)?),
+            IMPORTED => Record::Imported(self.admitted(&mut bytes)?),
             CLOCK => Record::Clock(Timestamp::from_millis(bytes.try_get_i64_le().map_err(short)?)),
             _ => return Err(BadRecord("unknown kind")),
         };

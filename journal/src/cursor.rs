@@ -68,6 +68,27 @@ impl Cursors {
     }
 }
 
+/// The cursors of the journal in `dir`, by name, without opening it.
+///
+/// # Errors
+/// [`JournalError::Io`], [`JournalError::Damaged`].
+pub fn cursors(dir: &Path) -> Result<Vec<(String, Position)>, JournalError> {
+    let dir = dir.join("cursors");
+    if !dir.exists() {
+        return Ok(Vec::new());
+    }
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(&dir).map_err(JournalError::io("list", &dir))? {
+        let path = entry.map_err(JournalError::io("list", &dir))?.path();
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
+        if check_name(&name).is_ok() {
+            all.push((name, load(&path)?));
+        }
+    }
+    all.sort();
+    Ok(all)
+}
+
 fn check_name(name: &str) -> Result<(), JournalError> {
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if !name.is_empty() && name.len() <= 64 && name.bytes().all(fits) {

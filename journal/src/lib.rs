@@ -16,7 +16,8 @@ pub mod verify; // every record, without opening it
 #[doc(hidden)]
 pub mod fuzzing; // what reads its files, for bytes that no disk should give
 
+pub use cursor::cursors;
 pub use error::JournalError;
 pub use frame::RECORD_BYTES_MAX;
 pub use journal::{Config, Durable, Journal, Position, State};
-pub use look::newest;
+pub use look::{newest, since};

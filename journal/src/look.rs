@@ -43,6 +43,55 @@ pub fn newest(
     Ok(out)
 }
 
+/// Gives the records of a folder from `from` on, oldest first, until `take` says no. Returns the position of the first
+/// that was given, which is later than `from` where retention has taken what stood before it, or `None` where there was
+/// none.
+///
+/// # Errors
+/// [`JournalError`] where the folder or a file cannot be read, [`JournalError::Damaged`] where a record has others behind
+/// it and does not read back.
+pub fn since(
+    dir: &Path,
+    from: Position,
+    mut take: impl FnMut(Position, &Bytes) -> bool,
+) -> Result<Option<Position>, JournalError> {
+    if !dir.exists() {
+        return Ok(None);
+    }
+    let all = recovery::list(dir)?;
+    let mut first_given = None;
+    for (at, (first, path)) in all.iter().enumerate() {
+        let next = all.get(at + 1).map(|(next, _)| *next);
+        if next.is_some_and(|next| next <= from) {
+            continue;
+        }
+        let segment = match Segment::open_to_read(path, *first) {
+            Ok(Some(segment)) => segment,
+            Ok(None) => break,
+            Err(_) if !path.exists() => continue,
+            Err(error) => return Err(error),
+        };
+        let mut more = true;
+        let (end, offset, _) =
+            segment.walk(segment.nearest(*first), CHUNK.max(HEADER), |position, _, record| {
+                if position < from {
+                    return true;
+                }
+                first_given.get_or_insert(position);
+                more = take(position, &record);
+                more
+            })?;
+        if !more {
+            break;
+        }
+        if next.is_some_and(|next| next != end) {
+            let path = path.clone();
+            return Err(JournalError::Damaged { path, offset, what: "record does not read back" });
+        }
+    }
+    Ok(first_given)
+}
+
 fn in_segment(
     path: &Path,
     first: Position,
@@ -97,6 +146,31 @@ mod tests {
         assert_eq!(page(Some(86)), [84, 82, 80, 78, 76, 74, 72]);
         assert_eq!(page(Some(3)), [2, 0]);
         assert_eq!(newest(&dir.path().join("none"), None, 5, |_, _| true).unwrap(), []);
+    }
+
+    #[test]
+    fn what_came_since_is_read_in_order_from_any_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config { segment_bytes_max: 256, ..Config::default() };
+        let journal = Journal::open(dir.path(), &config).unwrap();
+        for n in 0..100_u32 {
+            journal.append_blocking(vec![Bytes::from(format!("record {n}"))]).unwrap();
+        }
+        for from in [0, 1, 37, 99, 100] {
+            let mut read = Vec::new();
+            let first = since(dir.path(), from, |position, record| {
+                assert_eq!(record, &format!("record {position}"));
+                read.push(position);
+                position < 98
+            });
+            assert_eq!(first.unwrap(), read.first().copied());
+            assert_eq!(read, (from..99.max(from + 1).min(100)).collect::<Vec<_>>(), "{from}");
+        }
+        let (_, path) = recovery::list(dir.path()).unwrap().remove(0);
+        std::fs::remove_file(path).unwrap();
+        let first = since(dir.path(), 0, |_, _| true).unwrap();
+        assert!(first.is_some_and(|first| 0 < first), "what retention took is seen to be gone");
+        assert_eq!(since(&dir.path().join("none"), 0, |_, _| true).unwrap(), None);
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub struct Unverified {
     pub path: PathBuf,
     /// Bytes of the file.
     pub bytes: u64,
-    first: Position,
+    /// Position of its first record.
+    pub first: Position,
     /// The first position of the next segment; `None` for the last.
     next: Option<Position>,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::Query;
 use axum::http::Uri;
-use domain::{BadTime, Flag, Timestamp};
+use domain::{BadTime, Every, Flag, Timestamp};
 
 use crate::problem::Problem;
 
@@ -81,6 +81,35 @@ impl Pairs {
                 "`{key}`: not a duration: `{}`; write a number and s, m, h or d, as 15m",
                 short(text)
             ))
+        })
+    }
+
+    /// How time is cut: a duration, counted from 1970 (UTC); `day` or `month` of Vietnam's calendar; `tidal-day`.
+    ///
+    /// # Errors
+    /// A [`Problem`] that says what can be written.
+    pub fn every(&self, key: &str) -> Result<Option<Every>, Problem> {
+        match self.get(key) {
+            Some("day") => Ok(Some(Every::Day)),
+            Some("month") => Ok(Some(Every::Month)),
+            Some("tidal-day") => Ok(Some(Every::TIDAL_DAY)),
+            Some(text) if duration(text).is_none() => Err(Problem::bad_query(format!(
+                "`{key}`: not an interval: `{}`; write a number and s, m, h or d, as 15m, or day, month (Vietnam's) or tidal-day",
+                short(text)
+            ))),
+            _ => Ok(self.duration(key)?.map(Every::Span)),
+        }
+    }
+
+    /// A number.
+    ///
+    /// # Errors
+    /// A [`Problem`] where it is none, or not finite.
+    pub fn number(&self, key: &str) -> Result<Option<f64>, Problem> {
+        let Some(text) = self.get(key) else { return Ok(None) };
+        let read = text.parse().ok().filter(|number: &f64| number.is_finite());
+        read.map(Some).ok_or_else(|| {
+            Problem::bad_query(format!("`{key}`: `{}` is not a number, as 4 or 0.5", short(text)))
         })
     }
 

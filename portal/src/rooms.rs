@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alerting::{Alerting, NoticeState, NoticeView};
-use domain::{Alert, AlertId, Clock, ParameterCode, StationCode, Timestamp};
+use domain::{Alert, AlertId, Clock, Every, ParameterCode, StationCode, Timestamp};
 use history::{History, HistoryError, Query};
 use registry::{Registry, RegistryError, RiverKind};
 use tokio::net::TcpListener;
@@ -17,8 +17,8 @@ use crate::field::Field;
 use crate::serve::serve_view;
 use crate::site::{Beside, LiveReading, Readiness, Settings};
 use crate::view::{
-    Answer, At, Book, Bucket, Course, Delivery, Latest, Point, River, Role, SessionHash, Standing,
-    Told, Trouble, User, View, Wanted,
+    Answer, At, Beyond, Book, Bucket, Course, Delivery, Latest, Point, River, Role, SessionHash,
+    Spells, Standing, Told, Trouble, User, View, Wanted,
 };
 
 /// Intervals that one question may bring: what a page or an answer shows is bounded well below.
@@ -167,13 +167,31 @@ impl View for Rooms {
         })
     }
 
-    fn buckets(&self, wanted: Wanted, every: Duration) -> Answer<'_, Vec<Bucket>> {
+    fn buckets(&self, wanted: Wanted, every: Every) -> Answer<'_, Vec<Bucket>> {
         Box::pin(async move {
             let aggregation = wanted.aggregation;
             let query = query(wanted, BUCKETS_MAX);
             let buckets =
                 self.ask(move |history| history.buckets(&query, every, aggregation)).await?;
             Ok(buckets.into_iter().map(bucket).collect())
+        })
+    }
+
+    fn spells(
+        &self,
+        wanted: Wanted,
+        every: Every,
+        beyond: Beyond,
+        gap_max: Duration,
+    ) -> Answer<'_, Vec<Spells>> {
+        Box::pin(async move {
+            let query = query(wanted, BUCKETS_MAX);
+            let beyond = match beyond {
+                Beyond::Above(limit) => history::Beyond::Above(limit),
+                Beyond::Below(limit) => history::Beyond::Below(limit),
+            };
+            let found = self.ask(move |history| history.spells(&query, every, beyond, gap_max));
+            Ok(found.await?.into_iter().map(spells).collect())
         })
     }
 
@@ -296,6 +314,11 @@ fn bucket(bucket: history::Bucket) -> Bucket {
     let (min, max) = (min.map(at), max.map(at));
     let (first, last) = (first.map(at), last.map(at));
     Bucket { start, min, max, first, last, mean, total, count, flag }
+}
+
+fn spells(spells: history::Spells) -> Spells {
+    let history::Spells { start, beyond, known, spells, longest } = spells;
+    Spells { start, beyond, known, spells, longest }
 }
 
 fn at(at: history::At) -> At {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    Aggregation, Alert, AlertId, Flag, Notice, Parameter, ParameterCode, Place, Rule, RuleCode,
-    Station, StationCode, Timestamp, Water, Why,
+    Aggregation, Alert, AlertId, Every, Flag, Notice, Parameter, ParameterCode, Place, Rule,
+    RuleCode, Station, StationCode, Timestamp, Water, Why,
 };
 use futures_util::future::BoxFuture;
 
@@ -185,6 +185,30 @@ pub struct Bucket {
     pub flag: Flag,
 }
 
+/// A side of a limit, the limit included.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Beyond {
+    /// At it or above.
+    Above(f64),
+    /// At it or below.
+    Below(f64),
+}
+
+/// How long a series was beyond a limit in one interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spells {
+    /// The interval's start.
+    pub start: Timestamp,
+    /// How long it was.
+    pub beyond: Duration,
+    /// Of how long that is known.
+    pub known: Duration,
+    /// How often.
+    pub spells: u32,
+    /// How long without a break.
+    pub longest: Duration,
+}
+
 /// A value and when it was taken.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct At {
@@ -320,7 +344,17 @@ pub trait View: Send + Sync + 'static {
     /// At most `limit` readings, oldest first.
     fn points(&self, wanted: Wanted, limit: usize) -> Answer<'_, Vec<Point>>;
     /// The readings by intervals of `every`, oldest first; intervals without any reading may be left out.
-    fn buckets(&self, wanted: Wanted, every: Duration) -> Answer<'_, Vec<Bucket>>;
+    fn buckets(&self, wanted: Wanted, every: Every) -> Answer<'_, Vec<Bucket>>;
+
+    /// How long a series was beyond a limit, by intervals, oldest first; of the time between two readings further apart
+    /// than `gap_max` nothing is known.
+    fn spells(
+        &self,
+        wanted: Wanted,
+        every: Every,
+        beyond: Beyond,
+        gap_max: Duration,
+    ) -> Answer<'_, Vec<Spells>>;
     /// How the water stands under each rule at each station.
     fn standing(&self) -> Vec<Standing>;
     /// Alerts, newest first.

@@ -68,7 +68,7 @@ async fn a_layout_reads_back_as_it_was_written() {
     let written = station(&[ph(), level(), state]);
     book.add_station(&written).await.unwrap();
     assert_eq!(book.station(&written.code).await.unwrap(), Some(written.clone()));
-    assert_eq!(book.stations().await.unwrap(), [written.clone()]);
+    assert_eq!(book.stations().await.unwrap(), std::slice::from_ref(&written));
     assert!(book.audits(8).await.unwrap().iter().any(|audit| audit.after.contains("\"DCBA\"")));
     let mut plain = station(&[]);
     plain.profile.format = Some(Format::Table);

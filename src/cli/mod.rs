@@ -8,9 +8,10 @@ mod user; // add, password, remove, list
 mod rule; // list, remove
 mod deadletter; // list, replay
 mod firmware; // keys, images, roll-outs
-mod store; // verify
+mod store; // verify, stats
 mod backup; // create, list, verify, restore, prune
-mod import; // a province pack
+mod import; // a province pack, readings of the past
+mod export; // readings, in long form
 mod output; // table, JSON, CSV
 mod probe; // what is outside
 mod serve; // run, demo
@@ -20,11 +21,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use history::longform::LongformError;
 use registry::RegistryError;
 
 use crate::assembly::Fatal;
 use crate::backup::BackupError;
+use crate::catch_up::CatchUpError;
+use crate::import::{ImportError, TablesError};
 use crate::letters::LettersError;
+use crate::readout::ReadoutError;
 use crate::settings::{Config, DEFAULTS, SettingsError};
 use crate::store::StoreError;
 
@@ -88,8 +93,11 @@ enum Command {
     Backup(backup::Backup),
     /// Look at what is outside: Modbus devices, serial ports, SDI-12 sensors, somebody else's broker.
     Probe(probe::Probe),
-    /// Apply a province pack: stations, rivers, rules, roster. Applying it again changes nothing.
+    /// Apply a province pack (stations, rivers, rules, roster), or import readings of the past. Doing it again changes
+    /// nothing.
     Import(import::Import),
+    /// Write readings in long form: CSV, JSON lines or Parquet, beside a running engine or without one.
+    Export(export::Export),
     /// Print the version.
     Version,
 }
@@ -121,6 +129,14 @@ enum Trouble {
     Registry(#[from] RegistryError),
     #[error(transparent)]
     Letters(#[from] LettersError),
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    #[error("table cannot be used")]
+    Tables(#[from] TablesError),
+    #[error("history is behind its journal")]
+    CatchUp(#[from] CatchUpError),
+    #[error("readings cannot be exported")]
+    Export(#[from] ReadoutError),
     #[error("province pack cannot be applied")]
     Pack(#[from] registry::pack::PackError),
     #[error("{0}")]
@@ -136,6 +152,18 @@ impl Trouble {
             | Self::Registry(RegistryError::Busy)
             | Self::Letters(LettersError::Registry(RegistryError::Busy)) => 75,
             Self::Registry(error) if is_no(error) => 1,
+            Self::Tables(_)
+            | Self::Import(
+                ImportError::Row { .. }
+                | ImportError::File(LongformError::NotLongform { .. } | LongformError::Broken { .. }),
+            )
+            | Self::Export(ReadoutError::There(_)) => 1,
+            Self::Import(
+                ImportError::Busy(_) | ImportError::Stalled(_) | ImportError::Aside(_),
+            )
+            | Self::Import(ImportError::Registry(RegistryError::Busy))
+            | Self::Export(ReadoutError::Behind(_) | ReadoutError::Busy(_)) => 75,
+            Self::Import(ImportError::Registry(error)) if is_no(error) => 1,
             Self::Pack(_)
             | Self::Backup(
                 BackupError::None(_)
@@ -152,6 +180,9 @@ impl Trouble {
             | Self::Store(_)
             | Self::Backup(_)
             | Self::Registry(_)
+            | Self::Import(_)
+            | Self::CatchUp(_)
+            | Self::Export(_)
             | Self::Letters(_) => 74,
         }
     }
@@ -207,10 +238,11 @@ fn execute(command: Command) -> Result<(), Trouble> {
         Command::User(user) => with_runtime(user.run()),
         Command::Rule(rule) => with_runtime(rule.run()),
         Command::Firmware(firmware) => with_runtime(firmware.run()),
-        Command::Store(store) => store.run(),
+        Command::Store(store) => with_runtime(store.run()),
         Command::Backup(backup) => with_runtime(backup.run()),
         Command::Probe(probe) => with_runtime(probe.run()),
         Command::Import(import) => with_runtime(import.run()),
+        Command::Export(export) => with_runtime(export.run()),
         Command::Version => output::print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
     }
 }

@@ -52,7 +52,8 @@ pub fn one(format: Format, row: &Row) -> Result<(), Trouble> {
     }
 }
 
-fn object(row: &Row) -> Value {
+/// A row as a JSON object.
+pub fn object(row: &Row) -> Value {
     Value::Object(Map::from_iter(
         row.iter().map(|(name, value)| ((*name).to_owned(), value.clone())),
     ))
@@ -66,7 +67,8 @@ fn text(value: &Value) -> String {
     }
 }
 
-fn csv(rows: &[Row]) -> String {
+/// Rows as RFC 4180 has them.
+pub fn csv(rows: &[Row]) -> String {
     let quote = |cell: String| match cell.contains(['"', ',', '\n', '\r']) {
         true => format!("\"{}\"", cell.replace('"', "\"\"")),
         false => cell,
@@ -82,7 +84,8 @@ fn csv(rows: &[Row]) -> String {
     out
 }
 
-fn table(rows: &[Row]) -> String {
+/// Rows in columns for people.
+pub fn table(rows: &[Row]) -> String {
     let Some(first) = rows.first() else { return String::new() };
     let header: Vec<String> = first.iter().map(|(name, _)| name.to_uppercase()).collect();
     let body = rows.iter().map(|row| row.iter().map(|(_, value)| text(value)).collect());

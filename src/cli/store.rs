@@ -1,20 +1,26 @@
-//! `saltline store verify`: reads everything in the data folder through, beside a running engine or on a copy.
+//! `saltline store verify`: reads everything in the data folder through, beside a running engine or on a copy, and
+//! compares history with its journal. `saltline store stats`: how much there is.
 
 use std::path::{Path, PathBuf};
 
+use analytics::quality::Quality;
 use clap::{Args, Subcommand};
-use history::HistoryError;
+use history::{HistoryError, Look};
 use indicatif::{ProgressBar, ProgressStyle};
 use ingest::mqtt::{SessionLog, SessionLogError};
+use ingest::{Decoder, Record};
 use journal::{JournalError, verify};
 use serde_json::json;
 
 use super::output::{self, Format, Row};
-use super::{Place, Trouble};
-use crate::store::StoreError;
+use super::{Place, Trouble, import};
+use crate::readout;
+use crate::store::{StoreError, open_registry};
+
+mod stats; // how much there is
 
 /// The journals of a data folder.
-const JOURNALS: [&str; 4] = ["journal", "ledger", "deadletter", SESSIONS];
+const JOURNALS: [&str; 5] = ["journal", "ledger", "deadletter", "said", SESSIONS];
 const SESSIONS: &str = "sessions";
 
 /// What is in the data folder.
@@ -31,8 +37,11 @@ pub struct Store {
 
 #[derive(Subcommand)]
 enum Act {
-    /// Read every segment and every sealed file through and say what does not read back. Changes nothing.
+    /// Read every segment and every sealed file through and say what does not read back; then look up each record of the
+    /// journal in history. Changes nothing.
     Verify,
+    /// How much there is of each series, in which files, and how far each follower of the journal is.
+    Stats,
 }
 
 /// What became of one file.
@@ -53,6 +62,8 @@ enum State {
     /// The next start cuts it off and keeps it aside: it was never acknowledged.
     TornTail,
     Damaged,
+    /// History has not what the journal says.
+    Differs,
 }
 
 impl State {
@@ -61,26 +72,114 @@ impl State {
             Self::Good => "good",
             Self::TornTail => "torn tail",
             Self::Damaged => "damaged",
+            Self::Differs => "differs",
         }
     }
 }
 
 impl Store {
     /// Does it.
-    pub fn run(self) -> Result<(), Trouble> {
-        let Act::Verify = self.act;
+    pub async fn run(self) -> Result<(), Trouble> {
         let dir = self.place.settings()?.data_dir;
         if !dir.is_dir() {
             return Err(Trouble::No(format!("there is no data folder `{}`", dir.display())));
         }
-        let lines = verified(&dir)?;
-        output::rows(self.output, &lines.iter().map(row).collect::<Vec<_>>())?;
-        let damaged = lines.iter().filter(|line| line.state == State::Damaged).count();
-        match damaged {
-            0 => Ok(()),
-            n => Err(Trouble::No(format!("{n} of {} files are damaged", lines.len()))),
+        match self.act {
+            Act::Verify => self.verify(&dir).await,
+            Act::Stats => stats::run(&dir, self.output).await,
         }
     }
+
+    async fn verify(&self, dir: &Path) -> Result<(), Trouble> {
+        let mut lines = verified(dir)?;
+        let is_whole = |name: &str| {
+            let of = dir.join(name);
+            let damaged = |line: &&Line| line.state == State::Damaged && line.path.starts_with(&of);
+            !lines.iter().any(|line| damaged(&line))
+        };
+        let unchecked = |why: &dyn std::fmt::Display| {
+            eprintln!("not checked: whether history is what the journal says: {why}");
+        };
+        // Nothing is made here: a folder without a book is a part of a copy.
+        if !dir.join("registry.sqlite").exists() || !dir.join("history").exists() {
+            unchecked(&"registry or history are not there");
+        } else if !is_whole("history") || !is_whole("journal") {
+            unchecked(&"what is damaged stands in the way");
+        } else {
+            match readout::sealed(dir) {
+                Ok(look) => lines.push(compared(dir, &look).await?),
+                Err(error) => unchecked(&error),
+            }
+        }
+        output::rows(self.output, &lines.iter().map(row).collect::<Vec<_>>())?;
+        let damaged = lines.iter().filter(|line| line.state == State::Damaged).count();
+        let differs = lines.iter().any(|line| line.state == State::Differs);
+        match (damaged, differs) {
+            (0, false) => Ok(()),
+            (0, true) => Err(Trouble::No("history is not what the journal says".to_owned())),
+            (n, _) => Err(Trouble::No(format!("{n} of {} files are damaged", lines.len()))),
+        }
+    }
+}
+
+/// Looks up in the sealed files what the journal has at or below the sealed position.
+async fn compared(dir: &Path, look: &Look) -> Result<Line, Trouble> {
+    let registry = open_registry(dir).await?;
+    let quality = Quality::new(&registry.parameters().await?);
+    let mut comparing = look.compare();
+    let (mut decoder, mut failed, mut unsealed) = (Decoder::default(), None, 0_u64);
+    let bar = import::bar("history against the journal");
+    let sealed = look.position();
+    bar.set_length(sealed.map_or(0, |position| position + 1));
+    let oldest = journal::since(&dir.join("journal"), 0, |position, bytes| {
+        if sealed.is_none_or(|sealed| sealed < position) {
+            unsealed += 1;
+            return true;
+        }
+        let record = decoder.decode(bytes);
+        if let Ok(Record::Admitted(mut admitted) | Record::Imported(mut admitted)) = record {
+            quality.judge(&mut admitted);
+            failed = comparing.record(position, &admitted).err();
+            decoder.reuse(admitted);
+        }
+        if position.is_multiple_of(10_000) {
+            bar.set_position(position);
+        }
+        failed.is_none()
+    })
+    .map_err(StoreError::from)?;
+    let found = match failed {
+        Some(error) => Err(error),
+        None => comparing.finish(),
+    };
+    bar.finish_and_clear();
+    let found = found.map_err(StoreError::from)?;
+    let oldest = oldest.unwrap_or(0);
+    eprintln!(
+        "not checked against the journal: {unsealed} records that are not sealed yet, and what came before record {oldest}, the oldest that is kept"
+    );
+    if 0 < found.other_flags {
+        eprintln!(
+            "{} values have another flag than they would get today: the range of their parameter was changed",
+            found.other_flags
+        );
+    }
+    for one in &found.differ {
+        let there = match one.history {
+            None => "nothing".to_owned(),
+            Some(value) => format!("{value:?}"),
+        };
+        eprintln!(
+            "record {}: {} {} at {}: the journal says {:?}, history {there}",
+            one.position, one.station, one.parameter, one.taken_at, one.journal
+        );
+    }
+    let (state, detail) = match found.differing {
+        0 => (State::Good, String::new()),
+        n => (State::Differs, format!("{n} of {} values differ", found.values)),
+    };
+    let path = PathBuf::from("history against the journal");
+    Ok(Line { path, records: found.values, state, detail, offset: None, lost: found.differing })
 }
 
 /// Reads the folder through and says how many files it was, or that some are damaged.

@@ -227,3 +227,34 @@ def test_a_push_is_on_disk_when_it_is_answered(pushing):
         saltline.start()
         saltline.push = f"{saltline.http}/api/v1/stations/xuan-hoa/readings"
     stored(saltline, "salinity", 10)
+
+
+def test_what_was_known_then_how_long_above_a_limit_and_rain_by_the_day_of_vietnam(pushing):
+    """A technician corrects a value; the report of yesterday can still be made as it was, also after a restart."""
+    day = NOW // 86_400 * 86_400 - 2 * 86_400  # Midnight of Greenwich, 07:00 in Vietnam.
+    at = lambda hours: iso(day + int(hours * 3_600))
+    report = lambda hours, **values: {"time": at(hours), "values": values}
+    salty = [report(hours / 4, salinity=5 if 4 <= hours < 12 else 3, rainfall=0.5) for hours in range(96)]
+    assert post(pushing.push, json.dumps(salty), pushing.key)[0] == 202
+    stored(pushing, "salinity", 96)
+    time.sleep(1.1)
+    between = iso(time.time())
+    time.sleep(1.1)
+    assert post(pushing.push, json.dumps([report(1, salinity=3)]), pushing.key)[0] == 202
+    one = f"/api/v1/stations/xuan-hoa/readings?parameter=salinity&from={at(1)}&to={at(1.1)}"
+    wait_for("the correction", lambda: pushing.get(one)["readings"][0]["value"] == 3)
+    for _ in range(2):
+        assert pushing.get(f"{one}&as_of={between}")["readings"][0]["value"] == 5
+        assert pushing.get(one)["readings"][0]["value"] == 3
+        spells = f"/api/v1/stations/xuan-hoa/spells?parameter=salinity&above=4&from={at(0)}&to={at(24)}&every=1d"
+        known, = pushing.get(f"{spells}&as_of={between}")["intervals"]
+        # From 3 to 5 within a quarter of an hour: half of it is above 4, at each end.
+        assert (known["beyond_s"], known["known_s"], known["spells"], known["longest_s"]) == (7_200, 23.75 * 3_600, 1, 7_200)
+        now, = pushing.get(spells)["intervals"]
+        # 01:00 fell to 3: the spell begins between 01:00 and 01:15.
+        assert (now["beyond_s"], now["spells"]) == (6_300, 1)
+        rain = pushing.get(f"/api/v1/stations/xuan-hoa/readings?parameter=rainfall&from={at(0)}&to={at(24)}&every=day")["readings"]
+        # 17 hours until midnight in Vietnam, 7 after it.
+        assert [(row["time"][11:16], row["total"], row["count"]) for row in rain] == [("17:00", 34, 68), ("17:00", 14, 28)]
+        pushing.kill()
+        pushing.start()

@@ -71,6 +71,26 @@ impl Footer {
         self.groups.len()
     }
 
+    /// Bytes of the columns that all parameters share, and of each parameter's own two.
+    pub(crate) fn column_bytes(&self) -> (u64, Vec<u64>) {
+        let (mut shared, mut own) = (0, vec![0; self.parameters.len()]);
+        for group in self.reader.metadata().row_groups() {
+            for (at, column) in group.columns().iter().enumerate() {
+                let bytes = column.byte_range().1;
+                match at.checked_sub(FIXED.len()) {
+                    None => shared += bytes,
+                    Some(of) => own[of / 2] += bytes,
+                }
+            }
+        }
+        (shared, own)
+    }
+
+    /// First and last time taken of all rows of the group.
+    pub(crate) fn group_span(&self, group: usize) -> Option<(i64, i64)> {
+        self.groups.get(group).map(|group| group.span)
+    }
+
     /// First and last time taken of all rows of the group, where it can hold this station.
     pub(crate) fn span(&self, group: usize, station: &str) -> Option<(i64, i64)> {
         let group = &self.groups[group];

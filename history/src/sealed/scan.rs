@@ -11,11 +11,12 @@ use crate::series::Cell;
 /// Rows that a merge decodes of each source at a time.
 const SCAN_ROWS: usize = 1_024;
 
-/// A file read from its first row to its last.
+/// A file read from its first row to its last, or such row groups and parameters of it.
 pub(crate) struct Scan {
     file: Arc<SealedFile>,
     footer: Arc<Footer>,
-    group: usize,
+    groups: std::vec::IntoIter<usize>,
+    pairs: Vec<usize>,
     reader: Option<ParquetRecordBatchReader>,
     rows: Option<Rows>,
     row: usize,
@@ -23,8 +24,20 @@ pub(crate) struct Scan {
 
 impl Scan {
     pub(super) fn begin(file: &Arc<SealedFile>, footer: Arc<Footer>) -> Result<Self, HistoryError> {
-        let file = Arc::clone(file);
-        let mut scan = Self { file, footer, group: 0, reader: None, rows: None, row: 0 };
+        let (groups, pairs) = ((0..footer.groups()), (0..footer.parameters.len()));
+        let (groups, pairs) = (groups.collect(), pairs.collect());
+        Self::of(file, footer, groups, pairs)
+    }
+
+    /// The same of these row groups, with the columns of these parameters.
+    pub(crate) fn of(
+        file: &Arc<SealedFile>,
+        footer: Arc<Footer>,
+        groups: Vec<usize>,
+        pairs: Vec<usize>,
+    ) -> Result<Self, HistoryError> {
+        let (file, groups) = (Arc::clone(file), groups.into_iter());
+        let mut scan = Self { file, footer, groups, pairs, reader: None, rows: None, row: 0 };
         scan.refill()?;
         Ok(scan)
     }
@@ -64,13 +77,11 @@ impl Scan {
                     return Ok(());
                 }
             }
-            if self.footer.groups() <= self.group {
+            let Some(group) = self.groups.next() else {
                 (self.reader, self.rows) = (None, None);
                 return Ok(());
-            }
-            let pairs: Vec<usize> = (0..self.footer.parameters.len()).collect();
-            self.reader = Some(self.file.reader(&self.footer, self.group, &pairs, SCAN_ROWS)?);
-            self.group += 1;
+            };
+            self.reader = Some(self.file.reader(&self.footer, group, &self.pairs, SCAN_ROWS)?);
         }
     }
 }

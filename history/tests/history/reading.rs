@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampMillisecondType, UInt8Type, UInt64Type};
-use domain::{Aggregation, Flag, Timestamp};
+use domain::{Aggregation, Every, Flag, Timestamp};
 use history::{At, Bucket, Config, History, Query};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -257,7 +257,7 @@ fn a_stranger_reads_the_columns_by_name() {
 }
 
 fn by_ten_minutes(history: &History, query: &Query, aggregation: Aggregation) -> Vec<Bucket> {
-    history.buckets(query, Duration::from_mins(10), aggregation).unwrap()
+    history.buckets(query, Every::Span(Duration::from_mins(10)), aggregation).unwrap()
 }
 
 /// A value and its minute.

@@ -3,6 +3,7 @@
 
 pub(crate) mod stations; // where it is measured
 pub(crate) mod readings; // what was measured, by time
+pub(crate) mod spells; // how long beyond a limit
 mod csv; // as a table for a spreadsheet
 pub(crate) mod latest; // what was measured last
 pub(crate) mod warnings; // how the water stands under each rule

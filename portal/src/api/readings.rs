@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
-use domain::{Flag, Parameter, Station, Timestamp};
+use domain::{Every, Flag, Parameter, Station, Timestamp};
 use serde::Serialize;
 
 use super::csv::{self, Form};
@@ -26,7 +26,7 @@ pub const ROWS_MAX: usize = 10_000;
 pub const TABLE_ROWS_MAX: usize = 30_000;
 
 /// The longest range that is cut into intervals in one answer: what the store reads for it stays bounded.
-const BUCKETS_RANGE_MAX: Duration = Duration::from_secs(3_660 * 86_400);
+pub(super) const BUCKETS_RANGE_MAX: Duration = Duration::from_secs(3_660 * 86_400);
 
 /// Without `from`, the last day.
 const RANGE_DEFAULT: Duration = Duration::from_secs(86_400);
@@ -38,7 +38,7 @@ const KEYS: &[&str] =
 struct Asked {
     from: Timestamp,
     to: Timestamp,
-    every: Option<Duration>,
+    every: Option<Every>,
     flags: Option<Vec<Flag>>,
     as_of: Option<Timestamp>,
 }
@@ -187,8 +187,8 @@ async fn page(
             Ok(Page { rows: kept.map(|point| (point.taken_at, reading(&point))).collect(), next })
         }
         Some(every) => {
-            let span = every.saturating_mul(u32::try_from(limit).unwrap_or(u32::MAX));
-            let end = (asked.from.floor(every) + span).min(asked.to);
+            let end = every.after(asked.from, u32::try_from(limit).unwrap_or(u32::MAX));
+            let end = end.min(asked.to);
             let buckets = site.view.buckets(wanted(end), every).await?;
             let kept = buckets.into_iter().filter(|bucket| asked.keeps(bucket.flag));
             let rows = kept.map(|bucket| (bucket.start, interval(&bucket))).collect();
@@ -210,13 +210,14 @@ fn asked(pairs: &Pairs, now: Timestamp) -> Result<Asked, Problem> {
     if to <= from {
         return Err(Problem::bad_query(format!("`from` {from} is not before `to` {to}")));
     }
-    let every = pairs.duration("every")?;
+    let every = pairs.every("every")?;
     let points = pairs.count("points", 1, u32::try_from(ROWS_MAX).unwrap_or(u32::MAX))?;
     if every.is_some() && points.is_some() {
         let detail = "`every` and `points` both choose the interval; give one of them";
         return Err(Problem::bad_query(detail));
     }
-    let every = every.or_else(|| points.map(|points| interval_for(to.since(from), points)));
+    let every =
+        every.or_else(|| points.map(|points| Every::Span(interval_for(to.since(from), points))));
     if every.is_some() && BUCKETS_RANGE_MAX < to.since(from) {
         let days = BUCKETS_RANGE_MAX.as_secs() / 86_400;
         return Err(Problem::bad_query(format!("a range by intervals is at most {days} days")));
@@ -230,7 +231,7 @@ fn interval_for(range: Duration, points: u32) -> Duration {
     Duration::from_secs(range.as_secs().div_ceil(cut).max(1))
 }
 
-fn parameter<'a>(book: &'a Book, name: &str) -> Result<&'a Parameter, Problem> {
+pub(super) fn parameter<'a>(book: &'a Book, name: &str) -> Result<&'a Parameter, Problem> {
     book.parameter(name).ok_or_else(|| {
         let known = book.parameters.iter().map(|parameter| parameter.code.as_str());
         let hint = nearest(name, known).map(|near| format!("; did you mean `{near}`?"));
@@ -266,6 +267,16 @@ fn interval(bucket: &Bucket) -> Row {
     }
 }
 
+/// As the next page asks for it.
+pub(super) fn written(every: Every) -> String {
+    match every {
+        Every::Day => "day".to_owned(),
+        Every::Month => "month".to_owned(),
+        Every::TIDAL_DAY => "tidal-day".to_owned(),
+        Every::Span(length) => format!("{}s", length.as_secs()),
+    }
+}
+
 /// Tells where the next page is. Every part of the address is a code, a number or a time of ours.
 fn link(
     response: &mut Response,
@@ -277,7 +288,7 @@ fn link(
     let Some(next) = next else { return };
     let mut query = format!("from={next}&to={}", asked.to);
     if let Some(every) = asked.every {
-        query += &format!("&every={}s", every.as_secs());
+        query += &format!("&every={}", written(every));
     }
     if let Some(parameter) = pairs.get("parameter") {
         query += &format!("&parameter={parameter}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::State as Given;
 use axum::http::Uri;
 use axum::response::Response;
-use domain::{Flag, Parameter, ParameterCode, Station, Timestamp};
+use domain::{Every, Flag, Parameter, ParameterCode, Station, Timestamp};
 use maud::{Markup, html};
 
 use super::chart::{Frame, Series, chart};
@@ -235,7 +235,7 @@ impl<'a> Here<'a> {
             }
         }
         let every = gathered(self.now.since(from));
-        let buckets = self.site.view.buckets(wanted, every).await?;
+        let buckets = self.site.view.buckets(wanted, Every::Span(every)).await?;
         Ok(Series::of_buckets(&buckets, every, interval))
     }
 

@@ -46,6 +46,54 @@ async fn readings_have_the_shape_of_the_design() {
 }
 
 #[tokio::test]
+async fn days_and_months_are_those_of_vietnam() {
+    let ask = Asked::province();
+    let path = "/api/v1/stations/xuan-hoa/readings?parameter=salinity&from=2026-03-10T12:00:00Z";
+    let starts = async |every: &str| -> Vec<String> {
+        let answer = ask.get(&format!("{path}&every={every}")).await.json();
+        let rows = answer["readings"].as_array().unwrap().clone();
+        rows.iter().map(|row| row["time"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(starts("day").await.iter().all(|time| time.ends_with("T17:00:00.000Z")));
+    assert!(starts("1d").await.iter().all(|time| time.ends_with("T00:00:00.000Z")));
+    assert_eq!(starts("month").await, ["2026-02-28T17:00:00.000Z"]);
+    assert!(!starts("tidal-day").await.is_empty());
+    let bad = ask.get(&format!("{path}&every=fortnight")).await;
+    assert!(bad.status == 400 && bad.json()["detail"].as_str().unwrap().contains("tidal-day"));
+}
+
+#[tokio::test]
+async fn spells_have_their_shape_and_say_what_is_wrong() {
+    let ask = Asked::province();
+    let path = "/api/v1/stations/xuan-hoa/spells";
+    let said = ask.get(&format!("{path}?parameter=salinity&above=4&every=day")).await.json();
+    assert_eq!(keys(&said), ["above", "gap_s", "intervals", "parameter", "station", "unit"]);
+    assert_eq!((said["above"].as_f64(), said["gap_s"].as_u64()), (Some(4.0), Some(2_250)));
+    let day = &said["intervals"][0];
+    assert_eq!(keys(day), ["beyond_s", "end", "known_s", "longest_s", "spells", "time"]);
+    assert!(day["end"].as_str().unwrap().ends_with("T17:00:00.000Z"));
+    for (query, part) in [
+        ("?above=4", "`parameter`"),
+        ("?parameter=salinity", "`above` or `below`"),
+        ("?parameter=salinity&above=1&below=2", "`above` or `below`"),
+        ("?parameter=salinity&above=much", "not a number"),
+        ("?parameter=salinity&above=NaN", "not a number"),
+        ("?parameter=salinty&above=1", "did you mean `salinity`?"),
+        ("?parameter=wind_direction&above=1", "a direction"),
+        ("?parameter=salinity&above=1&every=1s", "10000 intervals"),
+        ("?parameter=salinity&above=1&from=1990-01-01T00:00:00Z", "3660 days"),
+        ("?parameter=salinity&above=1&to=1990-01-01T00:00:00Z&from=1991-01-01T00:00:00Z", "before"),
+        ("?parameter=salinity&abvoe=1", "not a key"),
+    ] {
+        let answer = ask.get(&format!("{path}{query}")).await;
+        assert_eq!(answer.status, 400, "{query}");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(part), "{query}: {detail}");
+    }
+    assert_eq!(ask.get("/api/v1/stations/xuan-ho/spells?parameter=ph&above=1").await.status, 404);
+}
+
+#[tokio::test]
 async fn readings_as_of_a_moment_are_those_that_had_come_by_then() {
     let ask = Asked::province();
     let path = "/api/v1/stations/xuan-hoa/readings?parameter=salinity";
@@ -182,8 +230,8 @@ async fn every_mistake_is_a_problem_that_says_what_would_be_right() {
         ("from=yesterday", "not an RFC 3339 time"),
         ("from=2026-03-12T05:00:00", "no offset"),
         ("from=2026-03-12T05:00:00Z&to=2026-03-12T05:00:00Z", "not before"),
-        ("every=0s", "not a duration"),
-        ("every=1parsec", "not a duration"),
+        ("every=0s", "not an interval"),
+        ("every=1parsec", "not an interval"),
         ("every=1m&points=5", "give one of them"),
         ("points=0", "from 1 to"),
         ("points=99999999", "from 1 to"),

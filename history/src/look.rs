@@ -1,0 +1,433 @@
+//! All readings at a moment, beside whoever has the store open: the sealed files that count, held by hard links so that a
+//! merge cannot take them away meanwhile, and what the caller adds of the journal behind them. Nothing of the store is
+//! changed.
+//!
+//! Memory: a thousand rows of each file of a month (some tens of files of at most a megabyte each), and 16 to 24 bytes for
+//! each reading that is not sealed.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use domain::{Admitted, Flag, ParameterCode, StationCode, Timestamp};
+
+use crate::HistoryError;
+use crate::cache::Cache;
+use crate::month::Month;
+use crate::names::Names;
+use crate::sealed::{Footer, Manifest, Scan, SealedFile};
+use crate::series::Cell;
+use crate::tail::Tail;
+
+/// Looks at a folder whose files a merge replaces meanwhile. A merge must fall between two readings of the manifest, so
+/// the second nearly always holds.
+const LOOKS: usize = 8;
+
+/// A look at everything.
+pub struct Look {
+    hold: PathBuf,
+    files: Vec<Arc<SealedFile>>,
+    sealed: Option<u64>,
+    stations: Names<StationCode>,
+    parameters: Names<ParameterCode>,
+    tail: Tail,
+    /// Held while the look lives: one look into a folder at a time.
+    _lock: File,
+}
+
+/// Which readings.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Of these stations; of all where none is named.
+    pub stations: BTreeSet<StationCode>,
+    /// Of these parameters; of all where none is named.
+    pub parameters: BTreeSet<ParameterCode>,
+    /// First instant, included.
+    pub from: Timestamp,
+    /// Last instant, not included.
+    pub to: Timestamp,
+}
+
+/// What is known of one station at one time: of each parameter the last that the journal brought.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WideRow {
+    /// Where.
+    pub station: StationCode,
+    /// When.
+    pub taken_at: Timestamp,
+    /// Value and flag of each parameter, in the order of their codes.
+    pub cells: Vec<(ParameterCode, Option<f64>, Flag)>,
+}
+
+impl Wanted {
+    /// Everything.
+    #[must_use]
+    pub fn all() -> Self {
+        Self {
+            stations: BTreeSet::new(),
+            parameters: BTreeSet::new(),
+            from: Timestamp::from_millis(i64::MIN),
+            to: Timestamp::from_millis(i64::MAX),
+        }
+    }
+
+    fn station(&self, code: &str) -> bool {
+        self.stations.is_empty() || self.stations.contains(code)
+    }
+
+    fn parameter(&self, code: &ParameterCode) -> bool {
+        self.parameters.is_empty() || self.parameters.contains(code)
+    }
+
+    fn span(&self) -> (i64, i64) {
+        (self.from.as_millis(), self.to.as_millis())
+    }
+}
+
+impl Look {
+    /// Looks into the store in `dir`. Links to its files are held in the folder `hold`, on the same disk, which is made
+    /// and goes away with the look.
+    ///
+    /// # Errors
+    /// [`HistoryError::InUse`] where another look is under way, [`HistoryError`] where the manifest cannot be read.
+    pub fn open(dir: &Path, hold: &Path) -> Result<Self, HistoryError> {
+        let lock = lock(&hold.with_extension("lock"))?;
+        clear(hold)?;
+        fs::create_dir_all(hold).map_err(|e| HistoryError::disk("create", hold, e))?;
+        for _ in 0..LOOKS {
+            let manifest = Manifest::read(dir)?.unwrap_or_default();
+            let mut whole = true;
+            for facts in &manifest.files {
+                whole &= link(&dir.join(facts.name()), &hold.join(facts.name()))?;
+            }
+            let again = Manifest::read(dir)?.unwrap_or_default();
+            // A file that is not there although the manifest still names it is missed when it is read.
+            if whole || again.files == manifest.files {
+                let files =
+                    manifest.files.iter().map(|&facts| SealedFile::new(hold, facts)).collect();
+                return Ok(Self {
+                    hold: hold.to_owned(),
+                    files,
+                    sealed: manifest.sealed,
+                    stations: manifest.stations,
+                    parameters: manifest.parameters,
+                    tail: Tail::default(),
+                    _lock: lock,
+                });
+            }
+        }
+        let what = "its files change faster than they can be held";
+        Err(HistoryError::damaged(dir, what))
+    }
+
+    /// The journal position up to which everything is in the files; what stands behind it is the caller's to
+    /// [`add`](Self::add).
+    #[must_use]
+    pub fn position(&self) -> Option<u64> {
+        self.sealed
+    }
+
+    /// Adds a record of the journal that is not sealed yet, in the journal's order.
+    pub fn add(&mut self, position: u64, admitted: &Admitted) {
+        let station = self.stations.number(&admitted.station);
+        let mut cells: Vec<(u32, Cell)> = Vec::with_capacity(admitted.values.len());
+        for measured in &admitted.values {
+            let number = self.parameters.number(&measured.parameter);
+            let cell = Cell { value: measured.value, flag: measured.flag };
+            match cells.iter_mut().find(|(known, _)| *known == number) {
+                Some(known) => known.1 = cell,
+                None => cells.push((number, cell)),
+            }
+        }
+        if !cells.is_empty() {
+            let (taken, received) =
+                (admitted.taken_at.as_millis(), admitted.received_at.as_millis());
+            self.tail.push(station, taken, received, position, &cells);
+        }
+    }
+
+    /// Readings that are not sealed.
+    #[must_use]
+    pub fn unsealed(&self) -> usize {
+        self.tail.readings
+    }
+
+    /// Rows in files that can hold something of what is wanted, and beside them: for a bar.
+    #[must_use]
+    pub fn rows(&self, wanted: &Wanted) -> u64 {
+        let (from, to) = wanted.span();
+        let files = self.files.iter().filter(|file| file.overlaps(from, to));
+        files.map(|file| file.facts.rows).sum::<u64>() + self.tail.rows as u64
+    }
+
+    /// Gives every station and time of which something is wanted, month by month, in each by station and time, until
+    /// `take` breaks. `went` is told how many rows were gone through.
+    ///
+    /// # Errors
+    /// [`HistoryError`] where a file that is needed cannot be trusted or read.
+    pub fn each<B>(
+        &self,
+        wanted: &Wanted,
+        mut take: impl FnMut(WideRow) -> ControlFlow<B>,
+        mut went: impl FnMut(u64),
+    ) -> Result<ControlFlow<B>, HistoryError> {
+        let (from, to) = wanted.span();
+        let files = self.files.iter().filter(|file| file.overlaps(from, to));
+        let months: BTreeSet<Month> =
+            files.map(|file| file.facts.month).chain(self.tail.months()).collect();
+        let mut rows = 0;
+        for month in months {
+            let mut merged = self.month(month, wanted)?;
+            while let Some(row) = merged.next(&mut rows)? {
+                if rows.is_multiple_of(1_024) {
+                    went(rows);
+                }
+                if let ControlFlow::Break(with) = take(row) {
+                    return Ok(ControlFlow::Break(with));
+                }
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// The files, for whoever goes through them one by one.
+    pub(crate) fn files(&self) -> &[Arc<SealedFile>] {
+        &self.files
+    }
+
+    fn month<'a>(&'a self, month: Month, wanted: &'a Wanted) -> Result<Merged<'a>, HistoryError> {
+        let (from, to) = wanted.span();
+        let mut sources = Vec::new();
+        for file in self.files.iter().filter(|f| f.facts.month == month && f.overlaps(from, to)) {
+            let footer = file.footer(&Mutex::new(Cache::new(0)))?;
+            sources.extend(FileSource::begin(file, &footer, wanted)?);
+        }
+        let mut order: Vec<u32> = (0..).take(self.stations.codes().len()).collect();
+        order.sort_by_key(|&number| self.stations.code(number));
+        let of = move |number: u32| Some((number, self.tail.station(number)?));
+        let rows = order
+            .into_iter()
+            .filter_map(of)
+            .flat_map(move |(number, tail)| tail.rows(month).map(move |row| (number, row)));
+        let tail = rows.filter_map(move |(number, row)| {
+            let station = self.stations.code(number);
+            let in_span = from <= row.taken && row.taken < to;
+            if !in_span || !wanted.station(station.as_str()) {
+                return None;
+            }
+            let name = |(number, cell)| (self.parameters.code(number).clone(), cell);
+            let cells = row.cells().map(name).filter(|(code, _)| wanted.parameter(code)).collect();
+            Some(Row {
+                station: station.clone(),
+                taken: row.taken,
+                position: row.position(),
+                cells,
+            })
+        });
+        let mut tail: Box<dyn Iterator<Item = Row> + 'a> = Box::new(tail);
+        let hot = tail.next();
+        Ok(Merged { sources, tail, hot })
+    }
+}
+
+impl Drop for Look {
+    fn drop(&mut self) {
+        if let Err(error) = clear(&self.hold) {
+            tracing::warn!(path = %self.hold.display(), %error, "links stay until the next look");
+        }
+    }
+}
+
+impl std::fmt::Debug for Look {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Look").field("sealed", &self.sealed).finish_non_exhaustive()
+    }
+}
+
+/// A row of a file or of what is not sealed.
+struct Row {
+    station: StationCode,
+    taken: i64,
+    position: u64,
+    cells: Vec<(ParameterCode, Cell)>,
+}
+
+/// One file, its row groups and columns that can hold something wanted.
+struct FileSource<'a> {
+    scan: Scan,
+    parameters: Vec<ParameterCode>,
+    wanted: &'a Wanted,
+    station: Option<StationCode>,
+}
+
+impl<'a> FileSource<'a> {
+    fn begin(
+        file: &Arc<SealedFile>,
+        footer: &Arc<Footer>,
+        wanted: &'a Wanted,
+    ) -> Result<Option<Self>, HistoryError> {
+        let pairs: Vec<usize> = (0..footer.parameters.len())
+            .filter(|&pair| wanted.parameter(&footer.parameters[pair]))
+            .collect();
+        let (from, to) = wanted.span();
+        let holds = |group: usize, code: &str| {
+            footer.span(group, code).is_some_and(|(first, last)| from <= last && first < to)
+        };
+        let groups: Vec<usize> = (0..footer.groups())
+            .filter(|&group| match wanted.stations.is_empty() {
+                true => {
+                    footer.group_span(group).is_some_and(|(first, last)| from <= last && first < to)
+                }
+                false => wanted.stations.iter().any(|code| holds(group, code.as_str())),
+            })
+            .collect();
+        if pairs.is_empty() || groups.is_empty() {
+            return Ok(None);
+        }
+        let parameters = pairs.iter().map(|&pair| footer.parameters[pair].clone()).collect();
+        let scan = Scan::of(file, Arc::clone(footer), groups, pairs)?;
+        let mut source = Self { scan, parameters, wanted, station: None };
+        source.settle()?;
+        Ok(Some(source))
+    }
+
+    /// Goes on to the next row that is wanted, where this one is not.
+    fn settle(&mut self) -> Result<(), HistoryError> {
+        let (from, to) = self.wanted.span();
+        while let Some((station, taken, _)) = self.scan.key() {
+            if from <= taken && taken < to && self.wanted.station(station) {
+                return Ok(());
+            }
+            self.scan.step()?;
+        }
+        Ok(())
+    }
+
+    fn key(&self) -> Option<(&str, i64, u64)> {
+        self.scan.key()
+    }
+
+    fn take(&mut self, into: &mut Vec<(ParameterCode, Cell)>) -> Result<(), HistoryError> {
+        for (pair, code) in self.parameters.iter().enumerate() {
+            if let Some(cell) = self.scan.cell(pair)? {
+                put(into, code, cell);
+            }
+        }
+        self.scan.step()?;
+        self.settle()
+    }
+
+    fn station(&mut self) -> Result<StationCode, HistoryError> {
+        let code = self.scan.key().map_or("", |(code, _, _)| code);
+        match &self.station {
+            Some(known) if known.as_str() == code => Ok(known.clone()),
+            _ => {
+                let made = StationCode::new(code);
+                let made = made.map_err(|error| self.scan.damaged(error.to_string()))?;
+                self.station = Some(made.clone());
+                Ok(made)
+            }
+        }
+    }
+}
+
+/// The later in the journal wins.
+fn put(into: &mut Vec<(ParameterCode, Cell)>, code: &ParameterCode, cell: Cell) {
+    match into.binary_search_by(|(known, _)| known.cmp(code)) {
+        Ok(at) => into[at].1 = cell,
+        Err(at) => into.insert(at, (code.clone(), cell)),
+    }
+}
+
+/// A month's files and what is not sealed of it, row by row.
+struct Merged<'a> {
+    sources: Vec<FileSource<'a>>,
+    tail: Box<dyn Iterator<Item = Row> + 'a>,
+    hot: Option<Row>,
+}
+
+/// Which of the sources has the row that comes next.
+enum Next {
+    File(usize),
+    Tail,
+}
+
+impl Merged<'_> {
+    fn first(&self) -> Option<(Next, (&str, i64))> {
+        let files = self.sources.iter().enumerate();
+        let files = files.filter_map(|(at, source)| Some((source.key()?, at))).min();
+        let hot = self.hot.as_ref().map(|row| (row.station.as_str(), row.taken, row.position));
+        match (files, hot) {
+            (Some((key, _)), Some(hot)) if hot < key => Some((Next::Tail, (hot.0, hot.1))),
+            (Some((key, at)), _) => Some((Next::File(at), (key.0, key.1))),
+            (None, Some(hot)) => Some((Next::Tail, (hot.0, hot.1))),
+            (None, None) => None,
+        }
+    }
+
+    fn next(&mut self, rows: &mut u64) -> Result<Option<WideRow>, HistoryError> {
+        let (mut cells, mut now): (Vec<_>, Option<(StationCode, i64)>) = (Vec::new(), None);
+        while let Some((next, key)) = self.first() {
+            if now.as_ref().is_some_and(|(station, taken)| (station.as_str(), *taken) != key) {
+                break;
+            }
+            let taken = key.1;
+            *rows += 1;
+            match next {
+                Next::File(at) => {
+                    if now.is_none() {
+                        now = Some((self.sources[at].station()?, taken));
+                    }
+                    self.sources[at].take(&mut cells)?;
+                }
+                Next::Tail => {
+                    let Some(row) = self.hot.take() else { break };
+                    self.hot = self.tail.next();
+                    row.cells.iter().for_each(|(code, cell)| put(&mut cells, code, *cell));
+                    now.get_or_insert((row.station, taken));
+                }
+            }
+        }
+        let wide = |(station, taken)| WideRow {
+            station,
+            taken_at: Timestamp::from_millis(taken),
+            cells: cells.into_iter().map(|(code, cell)| (code, cell.value, cell.flag)).collect(),
+        };
+        Ok(now.map(wide))
+    }
+}
+
+fn lock(path: &Path) -> Result<File, HistoryError> {
+    let file = File::create(path).map_err(|e| HistoryError::disk("create", path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(HistoryError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(HistoryError::disk("lock", path, error)),
+    }
+}
+
+fn clear(dir: &Path) -> Result<(), HistoryError> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(HistoryError::disk("delete", dir, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Holds a file; `false` where a merge took it first. Where a file system has no links, it is copied.
+fn link(from: &Path, to: &Path) -> Result<bool, HistoryError> {
+    match fs::hard_link(from, to) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(_) => match fs::copy(from, to) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(HistoryError::disk("copy", from, error)),
+        },
+    }
+}
