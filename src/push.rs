@@ -162,15 +162,16 @@ impl Push {
         }
         let station = self.let_in(&Caller { code, key: &key }).await?;
         let said = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let shape = said.map_or(Some(Format::Json.into()), Shape::of_content_type);
-        let shape = shape.ok_or_else(|| {
+        let told = said.and_then(Shape::of_content_type);
+        let shape = told.or_else(|| untold(said, &station)).ok_or_else(|| {
             let title = "this content type is not read here";
             let detail = "write application/json, application/x-ndjson, application/senml+json, \
                 application/senml+cbor, text/csv, text/tab-separated-values (Circular 10/2021), or \
                 application/vnd.influx.line-protocol";
             Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type", title, detail)
         })?;
-        self.take(station, shape, &head.headers, body).await
+        let topic = told.is_none().then(|| format!("stations/{code}/readings"));
+        self.take(station, (shape, topic.as_deref()), &head.headers, body).await
     }
 
     /// `POST /write` and `POST /api/v2/write`
@@ -200,7 +201,7 @@ impl Push {
         })?;
         let station = self.let_in(&Caller { code, key: &key }).await?;
         let shape = Shape { precision, ..Format::LineProtocol.into() };
-        self.take(station, shape, &head.headers, body).await
+        self.take(station, (shape, None), &head.headers, body).await
     }
 
     /// The station, if the key is its own.
@@ -234,7 +235,7 @@ impl Push {
     async fn take(
         &self,
         station: Arc<Station>,
-        shape: Shape,
+        (shape, topic): (Shape, Option<&str>),
         headers: &HeaderMap,
         body: axum::body::Body,
     ) -> Result<Remembered, Problem> {
@@ -256,7 +257,7 @@ impl Push {
         let pass = Pass { station };
         let mut batch = Batch::default();
         let whose = |name: Option<&str>| pass.speaks_of(name);
-        let came = Came { shape, way: Way::Http, retained: false };
+        let came = Came { shape, way: Way::Http, topic, retained: false };
         let taken = self.intake.take_body(Some(&pass), whose, came, &payload, &mut batch);
         match tokio::time::timeout(DURABLE_WITHIN, self.intake.commit(batch)).await {
             Ok(Ok(proof)) => {
@@ -280,6 +281,17 @@ impl Push {
 fn unkept(detail: &'static str) -> Problem {
     metrics::counter!("saltline_push_refused_total", "reason" => "not_durable").increment(1);
     Problem::later(StatusCode::SERVICE_UNAVAILABLE, detail, 10)
+}
+
+/// What a body is whose content type does not tell it: what the station's profile says, or a report of ours where there
+/// is no content type at all.
+fn untold(said: Option<&str>, station: &Station) -> Option<Shape> {
+    let format = match (said, station.profile.format) {
+        (Some(said), _) if !Shape::is_untold(said) => None,
+        (None, None) => Some(Format::Json),
+        (_, format) => format,
+    };
+    format.map(Shape::from)
 }
 
 /// What may be told. The proof is what makes it true.

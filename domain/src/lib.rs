@@ -9,6 +9,9 @@ mod parameter; // what is measured, in which one unit
 mod aggregation; // and how many of it become one
 pub mod unit; // what turns other units into it
 mod conductivity; // which temperature it is referred to
+mod format; // what a payload can be
+pub mod raw; // what a device gives before scale and offset
+mod layout; // how bare bytes lie
 mod station; // where it is measured, by whom, how often
 mod report; // what a station said
 mod refusal; // why we do not believe it
@@ -27,6 +30,8 @@ pub use conductivity::EcReference;
 pub use every::Every;
 pub use firmware::{BadRelease, Digest, FirmwareFault, FirmwareState, Release, Version};
 pub use flag::Flag;
+pub use format::Format;
+pub use layout::LayoutField;
 pub use notice::{ChannelKind, Notice, NoticeId};
 pub use parameter::{Parameter, Range, standard_parameters};
 pub use person::{Duty, Language, Person};

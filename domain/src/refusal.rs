@@ -38,11 +38,13 @@ pub enum Reason {
     UnknownStation,
     /// A Sparkplug message that leans on a birth that was not heard.
     NoBirth,
+    /// Bytes that no layout of the station's profile speaks of: it has none, or none for this port.
+    NoLayout,
 }
 
 impl Reason {
     /// Every reason there is.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Malformed,
         Self::BadChecksum,
         Self::TooLarge,
@@ -59,6 +61,7 @@ impl Reason {
         Self::ForeignTopic,
         Self::UnknownStation,
         Self::NoBirth,
+        Self::NoLayout,
     ];
 
     /// The reason as counters and stores write it.
@@ -81,6 +84,7 @@ impl Reason {
             Self::ForeignTopic => "foreign_topic",
             Self::UnknownStation => "unknown_station",
             Self::NoBirth => "no_birth",
+            Self::NoLayout => "no_layout",
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{EcReference, ParameterCode, StationCode};
+use crate::{EcReference, Format, LayoutField, ParameterCode, StationCode};
 
 /// A point on the earth, WGS 84 degrees.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,6 +36,11 @@ pub struct Profile {
     /// Seconds that the station's clock is ahead of UTC, where it writes times without an offset; `None` where nobody
     /// said so, and such times are refused.
     pub utc_offset_s: Option<i32>,
+    /// What its payloads are, where neither a content type nor a topic nor an upstream says it; our own report where
+    /// this does not say it either.
+    pub format: Option<Format>,
+    /// How its bytes lie, where it sends bare bytes.
+    pub layout: Vec<LayoutField>,
 }
 
 /// A measuring station.

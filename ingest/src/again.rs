@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Reason, Refusal, Report, Stated, Timestamp};
+use domain::{Format, Profile, Reason, Refusal, Report, Stated, Timestamp};
 
 use crate::admit::{Limits, settle};
 use crate::deadletter::DeadLetter;
 use crate::formats::shape::Shape;
-use crate::formats::{Format, chirpstack, chirpstack_device};
+use crate::formats::{self, chirpstack, chirpstack_device};
 use crate::serial::Spoken;
 use crate::{modbus, sdi12};
 
@@ -25,16 +25,17 @@ const SDI12: &str = "sdi12/";
 /// begun anew.
 const RESTART_MS: i64 = 600_000;
 
-/// The reports of a letter. `utc_offset_s` is what the station's profile says of naive times now, `spoken` how the lines of
-/// loggers speak: without it nobody can read them.
+/// The reports of a letter, as the station's profile has it now: the format where neither a content type nor the topic
+/// tells it, the layout of bytes, the zone of naive times. `spoken` is how the lines of loggers speak: without it nobody
+/// can read them.
 pub(crate) fn reports<'a>(
     letter: &'a DeadLetter,
-    utc_offset_s: Option<i32>,
+    profile: &Profile,
     spoken: Option<&Spoken>,
 ) -> Result<Vec<Report<'a>>, Refusal> {
-    let shape = Shape::of_topic(&letter.topic);
-    let mut shape = shape.unwrap_or_else(|| Format::of_topic(&letter.topic).into());
-    shape.offset_s = shape.offset_s.or(utc_offset_s);
+    let of_topic = || formats::of_topic(&letter.topic).or(profile.format).unwrap_or(Format::Json);
+    let mut shape = Shape::of_topic(&letter.topic).unwrap_or_else(|| of_topic().into());
+    shape.offset_s = shape.offset_s.or(profile.utc_offset_s);
     match shape.format {
         _ if letter.topic.starts_with(MODBUS) => modbus::decode(&letter.payload),
         _ if letter.topic.starts_with(SDI12) => sdi12::decode(&letter.payload),
@@ -47,10 +48,10 @@ pub(crate) fn reports<'a>(
         },
         Format::ChirpStack => {
             let device = chirpstack_device(&letter.topic).unwrap_or_default();
-            chirpstack::decode(&letter.payload, device)
+            chirpstack::decode(&letter.payload, device, &profile.layout)
         }
         _ => shape
-            .read(&letter.payload, letter.received_at)
+            .read_laid_out(&letter.payload, letter.received_at, &profile.layout)
             .and_then(|parts| parts.into_iter().map(|part| part.report).collect()),
     }
 }
@@ -70,11 +71,18 @@ pub(crate) fn shift(reports: &mut [Report<'_>], shift_ms: i64, limits: &Limits, 
 /// By how many milliseconds the times of these letters (their names, oldest first) have to be moved so that each
 /// station's clock would have been right: as if what arrived with the least delay had arrived at once. A clock that
 /// jumped back has begun anew, and what came after has a shift of its own. Letters whose times can be believed have none.
+/// `profiles` are those of the stations by their codes: a letter may be read by nothing else.
 #[must_use]
-pub fn auto_shifts(letters: &[(u64, DeadLetter)], limits: &Limits) -> BTreeMap<u64, i64> {
+pub fn auto_shifts(
+    letters: &[(u64, DeadLetter)],
+    limits: &Limits,
+    profiles: &BTreeMap<String, Profile>,
+) -> BTreeMap<u64, i64> {
+    let none = Profile::default();
     let mut by_station: BTreeMap<&str, Vec<Wrong>> = BTreeMap::new();
     for (id, letter) in letters {
-        if let Some(wrong) = wrong(*id, letter, limits) {
+        let profile = profiles.get(&letter.station).unwrap_or(&none);
+        if let Some(wrong) = wrong(*id, letter, limits, profile) {
             by_station.entry(&letter.station).or_default().push(wrong);
         }
     }
@@ -90,8 +98,8 @@ struct Wrong {
     replay: Option<i64>,
 }
 
-fn wrong(id: u64, letter: &DeadLetter, limits: &Limits) -> Option<Wrong> {
-    let reports = reports(letter, None, None).ok()?;
+fn wrong(id: u64, letter: &DeadLetter, limits: &Limits, profile: &Profile) -> Option<Wrong> {
+    let reports = reports(letter, profile, None).ok()?;
     let newest = |replay: bool| {
         let of = reports.iter().filter(|report| report.replay == replay);
         let wrong = of.filter(|report| settle(report, limits, letter.received_at).is_err());
@@ -159,7 +167,7 @@ mod tests {
                 (id, letter(station, came_s, text))
             })
             .collect();
-        let found: Vec<_> = auto_shifts(&letters, &ADMIT).into_iter().collect();
+        let found: Vec<_> = auto_shifts(&letters, &ADMIT, &BTreeMap::new()).into_iter().collect();
         let wanted: Vec<_> = wanted.iter().map(|&(id, s)| (id, T0 + s * 1_000)).collect();
         assert_eq!(found, wanted, "{rows:?}");
     }
@@ -191,16 +199,27 @@ mod tests {
     }
 
     #[test]
+    fn a_letter_that_only_its_stations_profile_can_read_has_a_shift_too() {
+        let lost = [(1, letter("a", 60, "time,ph\n1970-01-01 00:00:05,7\n".to_owned()))];
+        assert!(auto_shifts(&lost, &ADMIT, &BTreeMap::new()).is_empty());
+        let format = Some(Format::Table);
+        let profile = Profile { format, utc_offset_s: Some(0), ..Profile::default() };
+        let profiles = BTreeMap::from([("a".to_owned(), profile)]);
+        assert_eq!(auto_shifts(&lost, &ADMIT, &profiles), BTreeMap::from([(1, T0 + 55_000)]));
+    }
+
+    #[test]
     fn what_can_be_believed_is_not_moved() {
         let good = format!(r#"{{"time":{},"values":{{"phh":7}}}}"#, T0 / 1_000);
         let bad = letter("a", 5, "not json".to_owned());
-        assert!(auto_shifts(&[(1, letter("a", 5, good)), (2, bad)], &ADMIT).is_empty());
+        let letters = [(1, letter("a", 5, good)), (2, bad)];
+        assert!(auto_shifts(&letters, &ADMIT, &BTreeMap::new()).is_empty());
         let mixed = format!(
             r#"[{{"time":{},"values":{{"ph":7}}}},{{"time":60,"values":{{"ph":8}}}}]"#,
             T0 / 1_000
         );
         let letter = letter("a", 0, mixed);
-        let mut reports = reports(&letter, None, None).unwrap();
+        let mut reports = reports(&letter, &Profile::default(), None).unwrap();
         shift(&mut reports, T0 - 120_000, &ADMIT, letter.received_at);
         let at = |ms| Stated::At(Timestamp::from_millis(ms));
         assert_eq!((reports[0].taken, reports[1].taken), (at(T0), at(T0 - 60_000)));

@@ -5,7 +5,11 @@
 use std::sync::LazyLock;
 
 use bytes::{Buf, Bytes};
-use domain::{Refusal, Report, Station, StationCode, Timestamp, standard_parameters};
+use domain::raw::{Absent, Kind, Order};
+use domain::{
+    LayoutField, ParameterCode, Refusal, Report, Station, StationCode, Timestamp,
+    standard_parameters,
+};
 
 use crate::formats::part::Part;
 use crate::formats::sparkplug::{Heard, Nodes};
@@ -18,7 +22,7 @@ use crate::{
 pub type Run = fn(&[u8]);
 
 /// All targets of this crate; each has a file in `fuzz/fuzz_targets` and a folder in `fuzz/corpus`.
-pub const TARGETS: [(&str, Run); 20] = [
+pub const TARGETS: [(&str, Run); 21] = [
     ("mqtt_v3", mqtt_v3),
     ("mqtt_v5", mqtt_v5),
     ("talk", talk),
@@ -32,6 +36,7 @@ pub const TARGETS: [(&str, Run); 20] = [
     ("circular10", circular10),
     ("table", table),
     ("line_protocol", line_protocol),
+    ("bytes", bytes),
     ("modbus", modbus),
     ("serial", serial),
     ("sdi12", sdi12),
@@ -64,9 +69,50 @@ pub fn thingsboard(payload: &[u8]) {
     believe(formats::thingsboard::decode(payload));
 }
 
-/// An uplink of ChirpStack.
+/// An uplink of ChirpStack, of a device with a layout for its bytes.
 pub fn chirpstack(payload: &[u8]) {
-    believe(formats::chirpstack::decode(payload, "24e124136b502217"));
+    let layout = [field([0, 0, 2, 0], "ph"), field([3, 2, 7, 1], "salinity")];
+    believe(formats::chirpstack::decode(payload, "24e124136b502217", &layout));
+}
+
+/// Bare bytes: a number of fields (up to two), four bytes for each of them, the port (0: none), and the payload.
+pub fn bytes(bytes: &[u8]) {
+    let Some((count, mut bytes)) = bytes.split_first() else { return };
+    let mut layout = Vec::new();
+    for parameter in ["ph", "salinity"].into_iter().take(usize::from(count % 3)) {
+        let Some((lies, rest)) = bytes.split_first_chunk() else { return };
+        layout.push(field(*lies, parameter));
+        bytes = rest;
+    }
+    let Some((port, payload)) = bytes.split_first() else { return };
+    let port = (*port != 0).then_some(*port);
+    match formats::bytes::decode(payload, port, &layout) {
+        Err(refusal) => is_short(&refusal),
+        Ok(values) => {
+            let read = layout.iter().filter(|field| field.is_on(port));
+            assert!(read.clone().all(|field| field.end() <= payload.len()));
+            assert_eq!(values.len(), read.count());
+            let taken = domain::Stated::OnArrival;
+            believe(Ok(vec![Report { taken, seq: None, replay: false, values }]));
+        }
+    }
+}
+
+/// A field by four bytes: port, place, kind, order and mask.
+fn field([port, at, kind, lies]: [u8; 4], parameter: &str) -> LayoutField {
+    let kind = Kind::BYTES[usize::from(kind) % Kind::BYTES.len()];
+    LayoutField {
+        port: (port != 0).then_some(port),
+        at,
+        kind,
+        order: Order::ALL[usize::from(lies % 4)],
+        mask: (kind.is_unsigned() && 3 < lies).then(|| u32::from(lies) << (lies % 8)),
+        scale: 0.01,
+        offset: -1.0,
+        unit: None,
+        parameter: ParameterCode::new(parameter).expect("a fixed code"),
+        absent: vec![Absent::Whole(-1), Absent::Nan],
+    }
 }
 
 /// A pack of SenML, by the first byte in JSON or in CBOR.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
-use domain::{Clock, Reason, Refusal, Report, Stated, Station, Timestamp};
+use domain::{Clock, Format, Reason, Refusal, Report, Stated, Station, Timestamp};
 use journal::{Durable, Journal, JournalError};
 use metrics::Counter;
 
@@ -14,9 +14,9 @@ use crate::admit::{Limits, ParameterTable, admit};
 use crate::again;
 use crate::clocks::Clocks;
 use crate::deadletter::DeadLetter;
+use crate::formats::json;
 use crate::formats::shape::{Shape, Way};
 use crate::formats::sparkplug::Nodes;
-use crate::formats::{Format, json};
 use crate::piece::Piece;
 use crate::record::Record;
 use crate::said::{SAID_BYTES_MAX, Said, What};
@@ -86,11 +86,14 @@ impl Batch {
 
 /// How a body came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Came {
+pub struct Came<'a> {
     /// What it is.
     pub shape: Shape,
     /// Over what.
     pub way: Way,
+    /// The topic under which it is refused where nobody but the station's profile said what it is, so that it is sent in
+    /// again as the profile says then. Else the shape itself stands there.
+    pub topic: Option<&'a str>,
     /// Did a broker keep it from before?
     pub retained: bool,
 }
@@ -329,7 +332,7 @@ impl Intake {
         &self,
         pass: Option<&Pass>,
         whose: impl Fn(Option<&str>) -> Result<Pass, Refusal>,
-        Came { mut shape, way, retained }: Came,
+        Came { mut shape, way, topic, retained }: Came<'_>,
         payload: &Bytes,
         batch: &mut Batch,
     ) -> Body {
@@ -339,9 +342,10 @@ impl Intake {
             shape.offset_s = shape.offset_s.or(own);
         }
         let arrival = Arrival { judged_at: self.inner.clock.now(), replayed_at: None };
-        let topic = shape.topic(way);
+        let topic = topic.map_or_else(|| shape.topic(way), str::to_owned);
+        let layout = pass.map_or(&[][..], |pass| &pass.station.profile.layout);
         let mut body = Body::default();
-        let parts = match shape.read(payload, arrival.judged_at) {
+        let parts = match shape.read_laid_out(payload, arrival.judged_at, layout) {
             Ok(parts) => parts,
             Err(refusal) => {
                 self.refuse(pass, &topic, payload, &refusal, batch);
@@ -428,8 +432,8 @@ impl Intake {
             let detail = format!("`{}` is still not a topic of a report", letter.topic);
             return Answer::Refused(Refusal { reason: Reason::ForeignTopic, detail });
         }
-        let offset_s = pass.station.profile.utc_offset_s;
-        let mut reports = match again::reports(letter, offset_s, Some(&self.inner.spoken)) {
+        let (profile, spoken) = (&pass.station.profile, Some(&self.inner.spoken));
+        let mut reports = match again::reports(letter, profile, spoken) {
             Ok(reports) => reports,
             Err(refusal) => return Answer::Refused(refusal),
         };

@@ -29,10 +29,11 @@ pub use again::auto_shifts;
 pub use answers::{Receipt, Reported, says_offline};
 pub use clocks::{CLOCK_OFF_MAX_MS, ClockOffset, Clocks, SavedClocks};
 pub use deadletter::DeadLetter;
+pub use domain::Format;
 pub use formats::line_protocol::Precision;
 pub use formats::shape::{Shape, Way};
 pub use formats::{
-    Format, REPORTS_MAX, VALUES_MAX, chirpstack, chirpstack_device, circular10, json, senml,
+    REPORTS_MAX, VALUES_MAX, bytes, chirpstack, chirpstack_device, circular10, json, senml,
     sparkplug, table, thingsboard,
 };
 pub use intake::{Accounts, Answer, Batch, Body, Came, Intake, Pass, Proof};

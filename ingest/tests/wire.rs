@@ -7,10 +7,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use bytes::Bytes;
-use domain::{Mapping, ParameterCode, Report, Stated, Station, StationCode, Timestamp};
+use domain::{
+    LayoutField, Mapping, ParameterCode, Report, Stated, Station, StationCode, Timestamp,
+};
 use ingest::modbus::Profile;
 use ingest::sparkplug::{Heard, Nodes};
 use ingest::{ADMIT, Format, ParameterTable, Shape, admit, chirpstack};
+use registry::pack;
 
 /// 2026-03-12T05:00:00+07:00, which every example speaks of.
 const AT: Timestamp = Timestamp::from_millis(1_773_266_400_000);
@@ -59,16 +62,27 @@ impl Example {
             return Format::Sparkplug;
         }
         if let Some(device) = ingest::chirpstack_device(&self.topic) {
-            chirpstack::decode(&bytes, device).unwrap().iter().for_each(see);
+            let layout = layout_of(|station| station.known_as.iter().any(|name| name == device));
+            chirpstack::decode(&bytes, device, &layout).unwrap().iter().for_each(see);
             return Format::ChirpStack;
         }
         let shape = Shape::of_topic(&self.topic).expect("a topic of dead letters");
-        for part in shape.read(&bytes, AT).unwrap() {
+        let layout = layout_of(|station| station.code.as_str() == "xuan-hoa");
+        for part in shape.read_laid_out(&bytes, AT, &layout).unwrap() {
             let report = part.report.unwrap_or_else(|refusal| panic!("{}: {refusal}", self.topic));
             see(&report);
         }
         shape.format
     }
+}
+
+/// The layout of a station in the document's example; none where it has no such station.
+fn layout_of(is: impl Fn(&Station) -> bool) -> Vec<LayoutField> {
+    let blocks = blocks();
+    let text = blocks.iter().find(|it| it.text.contains("[[station.layout]]")).expect("one");
+    let pack = pack::read(&|file| (file == pack::STATIONS).then(|| text.text.clone())).unwrap();
+    let station = pack.stations.into_iter().find(|station| is(station));
+    station.map(|station| station.profile.layout).unwrap_or_default()
 }
 
 #[test]
@@ -93,7 +107,10 @@ fn every_format_has_an_example_that_says_what_the_document_says() {
                 return;
             }
             let admitted = admission.admitted.unwrap();
-            assert_eq!(report.taken, Stated::At(AT), "{}", example.topic);
+            // Bare bytes have no time.
+            let bare = example.topic.ends_with("/bytes");
+            let taken = if bare { Stated::OnArrival } else { Stated::At(AT) };
+            assert_eq!(report.taken, taken, "{}", example.topic);
             let value = |code: &str| {
                 admitted
                     .values

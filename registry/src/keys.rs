@@ -17,6 +17,7 @@ const GRACE_MAX: Duration = Duration::from_hours(90 * 24);
 
 /// Who is speaking.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "most logins are welcome, and none is kept")]
 pub enum Login {
     /// This station.
     Welcome(Station),

@@ -8,6 +8,7 @@ pub mod secret; // keys, session ids and their hashes
 mod audit; // who changed what
 mod parameters; // what is measured
 mod stations; // where
+mod layouts; // and how its bytes lie
 mod scram; // a secret that is proved and not sent
 mod keys; // and who is speaking
 mod ring; // without asking the file each time

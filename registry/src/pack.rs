@@ -9,6 +9,7 @@ mod error; // file, key, what was found, what would be accepted
 mod section; // a table that knows which keys it may have
 mod duration; // "15m"
 mod stations; // stations.toml
+mod layout; // how a station's bytes lie
 mod rivers; // rivers.geojson
 mod rules; // rules.toml
 mod roster; // roster.toml
@@ -24,6 +25,7 @@ use crate::River;
 pub use apply::{Applied, Count};
 pub use duration::parse_duration;
 pub use error::{PackError, Problem};
+pub use layout::read_layout;
 
 /// The stations' file.
 pub const STATIONS: &str = "stations.toml";

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use domain::{EcReference, Mapping, ParameterCode, Place, Profile, Station, StationCode};
+use domain::{EcReference, Format, Mapping, ParameterCode, Place, Profile, Station, StationCode};
 use serde_json::json;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::store::Change;
-use crate::{Noun, Registry, RegistryError, StationKey, keys, parameters};
+use crate::{Noun, Registry, RegistryError, StationKey, keys, layouts, parameters};
 
 /// A logger that reports more often than this is a stream, and one that reports more seldom is a letter; both are
 /// more likely a unit mistaken in a configuration.
@@ -41,6 +41,9 @@ impl Registry {
         for row in sqlx::query(sql).fetch_all(&mut *tx).await? {
             let of: String = row.try_get("station")?;
             profiles.entry(of).or_default().fields.push(mapping(&row)?);
+        }
+        for (of, layout) in layouts::all(&mut tx).await? {
+            profiles.entry(of).or_default().layout = layout;
         }
         let mut names: HashMap<String, Vec<String>> = HashMap::new();
         let sql = "SELECT station, name FROM station_names ORDER BY station, position";
@@ -102,6 +105,7 @@ pub(crate) async fn put(change: &mut Change, station: &Station) -> Result<bool, 
     write(change.sql(), station).await?;
     write_fields(change.sql(), station).await?;
     write_names(change.sql(), station).await?;
+    layouts::write(change.sql(), station).await?;
     let was = before.as_ref().map_or(String::new(), text);
     change.record("station.put", &was, &text(station)).await?;
     Ok(before.is_none())
@@ -109,12 +113,12 @@ pub(crate) async fn put(change: &mut Change, station: &Station) -> Result<bool, 
 
 async fn write(sql: &mut SqliteConnection, station: &Station) -> Result<(), RegistryError> {
     let statement = "INSERT INTO stations \
-                     (code, name, lat, lon, river, km_from_mouth, interval_ms, utc_offset_s) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+                     (code, name, lat, lon, river, km_from_mouth, interval_ms, utc_offset_s, format) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
                      ON CONFLICT (code) DO UPDATE SET name = excluded.name, \
                      lat = excluded.lat, lon = excluded.lon, river = excluded.river, \
                      km_from_mouth = excluded.km_from_mouth, interval_ms = excluded.interval_ms, \
-                     utc_offset_s = excluded.utc_offset_s";
+                     utc_offset_s = excluded.utc_offset_s, format = excluded.format";
     sqlx::query(statement)
         .bind(station.code.as_str())
         .bind(&station.name)
@@ -124,6 +128,7 @@ async fn write(sql: &mut SqliteConnection, station: &Station) -> Result<(), Regi
         .bind(station.km_from_mouth)
         .bind(millis(station.interval))
         .bind(station.profile.utc_offset_s.map(i64::from))
+        .bind(station.profile.format.map(Format::as_str))
         .execute(sql)
         .await?;
     Ok(())
@@ -223,9 +228,10 @@ pub(crate) async fn find(
     let rows = sqlx::query(fields).bind(code.as_str()).fetch_all(&mut *sql).await?;
     let fields = rows.iter().map(mapping).collect::<Result<_, _>>()?;
     let names = "SELECT name FROM station_names WHERE station = $1 ORDER BY position";
-    let rows = sqlx::query(names).bind(code.as_str()).fetch_all(sql).await?;
+    let rows = sqlx::query(names).bind(code.as_str()).fetch_all(&mut *sql).await?;
     let known_as = rows.iter().map(|row| row.try_get("name")).collect::<Result<_, _>>()?;
-    let station = station(&row, |_| Some(Profile { fields, utc_offset_s: None }))?;
+    let layout = layouts::of(sql, code.as_str()).await?;
+    let station = station(&row, |_| Some(Profile { fields, layout, ..Profile::default() }))?;
     Ok(Some(Station { known_as, ..station }))
 }
 
@@ -238,13 +244,17 @@ fn station(
     let interval_ms: i64 = row.try_get("interval_ms")?;
     let utc_offset_s: Option<i64> = row.try_get("utc_offset_s")?;
     let utc_offset_s = utc_offset_s.and_then(|seconds| i32::try_from(seconds).ok());
+    let format: Option<String> = row.try_get("format")?;
+    let unknown =
+        |it: &String| RegistryError::damaged(Noun::Station, &code, format!("format `{it}`"));
+    let format = format.map(|it| Format::parse(&it).ok_or_else(|| unknown(&it))).transpose()?;
     Ok(Station {
         name: row.try_get("name")?,
         place: place(row.try_get("lat")?, row.try_get("lon")?),
         river: row.try_get("river")?,
         km_from_mouth: row.try_get("km_from_mouth")?,
         interval: Duration::from_millis(u64::try_from(interval_ms).unwrap_or(0)),
-        profile: Profile { utc_offset_s, ..profile(&code).unwrap_or_default() },
+        profile: Profile { utc_offset_s, format, ..profile(&code).unwrap_or_default() },
         known_as: Vec::new(),
         code: StationCode::new(&code)
             .map_err(|why| RegistryError::damaged(Noun::Station, &code, why))?,
@@ -310,6 +320,15 @@ fn check(station: &Station) -> Result<(), RegistryError> {
     if station.profile.utc_offset_s.is_some_and(|it| UTC_OFFSET_S_MAX < it.abs()) {
         return bad("utc_offset is -14:00 to +14:00");
     }
+    if station.profile.format.is_some_and(|format| !format.needs_no_topic()) {
+        return bad("format: chirpstack and sparkplug are told by their topics, not by a profile");
+    }
+    if let Err(why) = layouts::check(&station.profile.layout) {
+        return bad(&why);
+    }
+    if station.profile.format == Some(Format::Bytes) && station.profile.layout.is_empty() {
+        return bad("format: bytes need a layout");
+    }
     Ok(())
 }
 
@@ -346,6 +365,8 @@ pub(crate) fn text(station: &Station) -> String {
         "river": station.river, "km_from_mouth": station.km_from_mouth,
         "interval_ms": millis(station.interval),
         "known_as": station.known_as, "utc_offset_s": station.profile.utc_offset_s,
+        "format": station.profile.format.map(Format::as_str),
+        "layout": station.profile.layout.iter().map(layouts::text).collect::<Vec<_>>(),
         "fields": station.profile.fields.iter().map(field).collect::<Vec<_>>(),
     })
     .to_string()

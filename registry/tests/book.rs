@@ -68,6 +68,7 @@ fn xuan_hoa() -> Station {
                 ec: None,
             }],
             utc_offset_s: Some(25_200),
+            ..Profile::default()
         },
         known_as: vec!["24e124136B502217".to_owned()],
     }
@@ -281,10 +282,10 @@ async fn a_station_that_means_nothing_is_refused() {
     let book = book().await;
     let field = |scale, offset| Profile {
         fields: vec![Mapping { scale, offset, ..xuan_hoa().profile.fields[0].clone() }],
-        utc_offset_s: None,
+        ..Profile::default()
     };
     let twice = vec![xuan_hoa().profile.fields[0].clone(); 2];
-    let twice = Profile { fields: twice, utc_offset_s: None };
+    let twice = Profile { fields: twice, ..Profile::default() };
     let place = |lat, lon| Some(Place { lat, lon });
     let bad = [
         Station { name: "  ".to_owned(), ..xuan_hoa() },

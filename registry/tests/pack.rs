@@ -189,7 +189,7 @@ fn a_slip_in_a_key_is_answered_with_the_nearest_right_one() {
         "stations.toml",
         "[[station]]\ncode = \"xuan-hoa\"\nname = \"Xuân Hòa\"\nintervall = \"5m\"",
         &expect![
-            "stations.toml: station[xuan-hoa].intervall: unknown key; did you mean `interval`? (known: code, name, lat, lon, river, km_from_mouth, interval, known_as, utc_offset, field)"
+            "stations.toml: station[xuan-hoa].intervall: unknown key; did you mean `interval`? (known: code, name, lat, lon, river, km_from_mouth, interval, known_as, utc_offset, format, field, layout)"
         ],
     );
     check(

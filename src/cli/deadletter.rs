@@ -155,7 +155,9 @@ impl Deadletter {
                 let wanted = choice.wanted(now)?;
                 let mut found = letters::newest(&dir.join(DEAD_LETTERS), &wanted, LETTERS_MAX)?;
                 found.retain(|kept| any_reason || is_of_time(kept.letter.reason));
-                let wishes = wishes(found, shift);
+                let stations = registry.stations().await?.into_iter();
+                let profiles = stations.map(|it| (it.code.to_string(), it.profile)).collect();
+                let wishes = wishes(found, shift, &profiles);
                 replay(&registry, &wishes, no_wait, self.output).await
             }
         }
@@ -167,11 +169,15 @@ fn is_of_time(reason: Reason) -> bool {
 }
 
 /// The letters with what is to be done to their times.
-fn wishes(mut found: Vec<Kept>, shift: Option<Shift>) -> Vec<ReplayWish> {
+fn wishes(
+    mut found: Vec<Kept>,
+    shift: Option<Shift>,
+    profiles: &BTreeMap<String, domain::Profile>,
+) -> Vec<ReplayWish> {
     found.sort_unstable_by_key(|kept| kept.id);
     let letters: Vec<_> = found.into_iter().map(|kept| (kept.id, kept.letter)).collect();
     let auto = match shift {
-        Some(Shift::Auto) => ingest::auto_shifts(&letters, &ingest::ADMIT),
+        Some(Shift::Auto) => ingest::auto_shifts(&letters, &ingest::ADMIT, profiles),
         Some(Shift::By(_)) | None => BTreeMap::new(),
     };
     let wish = |(letter, kept): &(u64, ingest::DeadLetter)| ReplayWish {

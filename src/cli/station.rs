@@ -108,6 +108,12 @@ struct Add {
     /// How far its clock is ahead of UTC, as +07:00, where it writes times without an offset. They are refused else.
     #[arg(long, allow_hyphen_values = true)]
     utc_offset: Option<String>,
+    /// What its payloads are where nothing else says it: json, table, senml-json, circular-10, bytes, …
+    #[arg(long)]
+    format: Option<String>,
+    /// A file with [[layout]]: how its bytes lie, where it sends bare bytes.
+    #[arg(long, value_name = "FILE")]
+    layout: Option<std::path::PathBuf>,
 }
 
 impl Station {
@@ -200,6 +206,12 @@ impl Add {
             })?),
             None => None,
         };
+        station.profile.format = self.format.as_deref().map(format).transpose()?;
+        if let Some(file) = &self.layout {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| Trouble::Usage(format!("--layout {}: {error}", file.display())))?;
+            station.profile.layout = registry::pack::read_layout(&text)?;
+        }
         station.river = self.river;
         station.km_from_mouth = self.km;
         station.interval = std::time::Duration::try_from(self.interval)
@@ -208,6 +220,13 @@ impl Add {
             .ok_or_else(|| Trouble::Usage("--interval is above zero, as 5m".to_owned()))?;
         Ok(station)
     }
+}
+
+fn format(text: &str) -> Result<domain::Format, Trouble> {
+    domain::Format::parse(text).ok_or_else(|| {
+        let names = domain::Format::ALL.map(domain::Format::as_str).join(", ");
+        Trouble::Usage(format!("--format is one of {names}"))
+    })
 }
 
 /// A station's code, or why it is none.
@@ -231,6 +250,8 @@ fn row(station: &domain::Station) -> Row {
         ("interval_s", json!(interval_s)),
         ("known_as", json!(station.known_as.join(", "))),
         ("utc_offset_s", json!(station.profile.utc_offset_s)),
+        ("format", json!(station.profile.format.map(domain::Format::as_str))),
+        ("layout_fields", json!(station.profile.layout.len())),
     ]
 }
 

@@ -16,7 +16,7 @@ const USUAL: &str = r#"
 name = ""
 url = ""
 topics = []
-format = "json"
+format = ""
 user = ""
 password_file = ""
 tls_ca_file = ""
@@ -69,12 +69,7 @@ impl Entry<'_> {
             share: share.map(str::to_owned),
             workers: self.workers()?,
             topics: self.topics()?,
-            format: Format::parse(self.text("format")).ok_or_else(|| {
-                self.bad(
-                    "format",
-                    &format!("there are {}", Format::ALL.map(Format::as_str).join(", ")),
-                )
-            })?,
+            format: self.format()?,
             packet_bytes_max: size(self.text("packet_bytes_max"), 1 << 10, 1 << 20)
                 .map_err(|wanted| self.bad("packet_bytes_max", &wanted))?
                 as usize,
@@ -82,6 +77,13 @@ impl Entry<'_> {
             retry_max: self.duration("retry_max")?,
             name,
         })
+    }
+
+    fn format(&self) -> Result<Option<Format>, SettingsError> {
+        let Some(text) = self.optional("format") else { return Ok(None) };
+        let names = || Format::ALL.map(Format::as_str).join(", ");
+        let format = Format::parse(text);
+        format.map(Some).ok_or_else(|| self.bad("format", &format!("there are {}", names())))
     }
 
     fn login(&self) -> Result<Option<Login>, SettingsError> {
@@ -152,7 +154,7 @@ mod tests {
         assert!(with("").unwrap().is_empty());
         let [one] = &with(GOOD).unwrap()[..] else { panic!("one") };
         assert_eq!((one.client_id.as_str(), one.workers), ("saltline-tg", 1));
-        assert_eq!((one.version, one.format), (Version::V5, Format::Json));
+        assert_eq!((one.version, one.format), (Version::V5, None));
         assert_eq!(one.topics[0].filter(), "a/+");
         assert!(one.tls.is_none() && one.login.is_none() && one.share.is_none());
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::StationCode;
 
-use crate::formats::Format;
+use domain::Format;
 
 /// One watched folder.
 #[derive(Debug, Clone)]

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::formats::Format;
+use domain::Format;
 
 use super::name;
 use super::pieces::header;

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::formats::{Format, circular10};
+use domain::Format;
+
+use crate::formats::circular10;
 
 /// Endings of files that somebody is still writing, as SFTP and FTP clients name them.
 const UNFINISHED: [&str; 6] = ["part", "partial", "filepart", "tmp", "crdownload", "swp"];

@@ -3,7 +3,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::formats::Format;
+use domain::Format;
 
 /// A piece is about so large: some 5,000 reports, which take longer to read than to sync.
 const PIECE_BYTES: usize = 256 << 10;

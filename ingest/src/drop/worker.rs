@@ -9,10 +9,10 @@ use domain::{Reason, Refusal};
 use journal::JournalError;
 use tokio_util::sync::CancellationToken;
 
-use crate::formats::Format;
 use crate::formats::line_protocol::Precision;
 use crate::formats::shape::{Shape, Way};
 use crate::intake::{Batch, Came, Intake, Pass};
+use domain::Format;
 
 use super::config::Config;
 use super::grow::Growing;
@@ -180,7 +180,7 @@ impl Drop {
         }
         let offset_s = self.config.offset_s;
         let shape = Shape { format, offset_s, precision: Precision::default() };
-        let came = Came { shape, way: Way::File, retained: false };
+        let came = Came { shape, way: Way::File, topic: None, retained: false };
         for piece in pieces(format, &unpacked.bytes) {
             let mut batch = Batch::default();
             let whose = |named: Option<&str>| self.speaker(pass.as_ref(), named, &unpacked.name);

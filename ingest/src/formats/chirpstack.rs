@@ -1,13 +1,16 @@
 //! An uplink as ChirpStack 4 publishes it on `application/{id}/device/{devEui}/event/up`: the values are what the device
-//! profile's codec makes of the bytes, in `object`. The time is the codec's, if it gives one (`object.time`), or else when
+//! profile's codec makes of the bytes, in `object`; where there is no codec, what the layout of the station's profile
+//! makes of them, in `data`, by `fPort`. The time is the codec's, if it gives one (`object.time`), or else when
 //! the network heard the device. `fCnt` counts the device's uplinks. Fields that are not ours are left alone: each version
 //! of ChirpStack has others.
 
-use domain::{BadTime, Reason, Refusal, Report, Stated, Timestamp};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::{BadTime, LayoutField, Reason, Refusal, Report, Said, Stated, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{VALUES_MAX, loose, refused};
+use super::{VALUES_MAX, bytes, loose, refused};
 
 const NAME: &str = "chirpstack";
 
@@ -17,6 +20,8 @@ struct Uplink {
     time: Option<String>,
     device_info: Device,
     f_cnt: Option<u64>,
+    f_port: Option<u8>,
+    data: Option<String>,
     object: Option<Map<String, Value>>,
 }
 
@@ -26,28 +31,39 @@ struct Device {
     dev_eui: String,
 }
 
-/// Reads the report of one uplink of the device `dev_eui`, as the topic names it.
+/// Reads the report of one uplink of the device `dev_eui`, as the topic names it. What a codec made goes before the
+/// layout.
 ///
 /// # Errors
-/// A [`Refusal`] of the whole uplink: `malformed`, `bad_count`, `bad_time`, `no_offset`, or `foreign_topic` where it
-/// speaks of another device than its topic.
-pub fn decode(payload: &[u8], dev_eui: &str) -> Result<Vec<Report<'static>>, Refusal> {
+/// A [`Refusal`] of the whole uplink: `malformed`, `no_layout`, `bad_count`, `bad_time`, `no_offset`, or
+/// `foreign_topic` where it speaks of another device than its topic.
+pub fn decode(
+    payload: &[u8],
+    dev_eui: &str,
+    layout: &[LayoutField],
+) -> Result<Vec<Report<'static>>, Refusal> {
     let uplink: Uplink = serde_json::from_slice(payload)
         .map_err(|error| refused(Reason::Malformed, &error.to_string()))?;
     if !uplink.device_info.dev_eui.eq_ignore_ascii_case(dev_eui) {
         let detail = format!("deviceInfo.devEui: `{}`", uplink.device_info.dev_eui);
         return Err(refused(Reason::ForeignTopic, &detail));
     }
-    let Some(mut object) = uplink.object else {
-        let detail = "object: missing; give the device profile a codec";
-        return Err(refused(Reason::Malformed, detail));
+    let (own, values) = match uplink.object {
+        Some(object) => of_codec(object)?,
+        None => (None, of_bytes(uplink.data.as_deref(), uplink.f_port, layout)?),
     };
-    let own = object.remove("time").map_or(Ok(None), |time| own_time(&time))?;
     let taken = match (own, uplink.time) {
         (Some(own), _) => own,
         (None, Some(heard)) => instant(&heard)?,
         (None, None) => Stated::OnArrival,
     };
+    Ok(vec![Report { taken, seq: uplink.f_cnt, replay: false, values }])
+}
+
+type Values = Vec<Said<'static>>;
+
+fn of_codec(mut object: Map<String, Value>) -> Result<(Option<Stated>, Values), Refusal> {
+    let own = object.remove("time").map_or(Ok(None), |time| own_time(&time))?;
     let mut values = Vec::new();
     for (name, value) in &object {
         loose::say(name, value, NAME, &mut values);
@@ -56,7 +72,24 @@ pub fn decode(payload: &[u8], dev_eui: &str) -> Result<Vec<Report<'static>>, Ref
         let detail = format!("object: {} values; 1 to {VALUES_MAX} are possible", values.len());
         return Err(refused(Reason::BadCount, &detail));
     }
-    Ok(vec![Report { taken, seq: uplink.f_cnt, replay: false, values }])
+    Ok((own, values))
+}
+
+fn of_bytes(
+    data: Option<&str>,
+    port: Option<u8>,
+    layout: &[LayoutField],
+) -> Result<Values, Refusal> {
+    if layout.is_empty() {
+        let detail = "object: missing; give the device profile a codec, or the station a layout";
+        return Err(refused(Reason::NoLayout, detail));
+    }
+    let read = data.map(|data| STANDARD.decode(data));
+    match read {
+        Some(Ok(payload)) => bytes::decode(&payload, port, layout),
+        Some(Err(error)) => Err(refused(Reason::Malformed, &format!("data: {error}"))),
+        None => Err(refused(Reason::Malformed, "neither object nor data")),
+    }
 }
 
 /// The codec's own time: RFC 3339, or Unix seconds or milliseconds as in our own report.
@@ -100,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_uplink_of_its_documentation_is_read() {
-        let [report] = &decode(UPLINK.as_bytes(), EUI).unwrap()[..] else { panic!("one") };
+        let [report] = &decode(UPLINK.as_bytes(), EUI, &[]).unwrap()[..] else { panic!("one") };
         let at = Timestamp::parse_rfc3339("2022-07-18T09:34:15.775Z").unwrap();
         assert_eq!((report.taken, report.seq), (Stated::At(at), Some(42)));
         let said: Vec<_> = report.values.iter().map(|it| (it.name.as_ref(), it.value)).collect();
@@ -111,7 +144,7 @@ mod tests {
     fn a_codecs_own_time_is_when_it_was_measured() {
         for text in ["1773266400", "1773266400000", "\"2026-03-12T05:00:00+07:00\""] {
             let payload = UPLINK.replace("\"EC\"", &format!("\"time\": {text}, \"EC\""));
-            let reports = decode(payload.as_bytes(), EUI).unwrap();
+            let reports = decode(payload.as_bytes(), EUI, &[]).unwrap();
             let at = Timestamp::from_millis(1_773_266_400_000);
             assert_eq!((reports[0].taken, reports[0].values.len()), (Stated::At(at), 2), "{text}");
         }
@@ -122,7 +155,7 @@ mod tests {
         use Reason as R;
         for (from, to, reason) in [
             ("24E124136B502217", "0000000000000000", R::ForeignTopic),
-            ("\"object\"", "\"objekt\"", R::Malformed),
+            ("\"object\"", "\"objekt\"", R::NoLayout),
             ("{\"EC\": 12.5, \"probe\": {\"ph\": 7.1}, \"state\": \"ok\"}", "{}", R::BadCount),
             ("{\"EC\": 12.5, \"probe\": {\"ph\": 7.1}, \"state\": \"ok\"}", "[]", R::Malformed),
             ("09:34:15.775023242+00:00", "09:34:15", R::NoOffset),
@@ -134,8 +167,44 @@ mod tests {
         ] {
             let payload = UPLINK.replace(from, to);
             assert_ne!(payload, UPLINK, "{from}");
-            assert_eq!(decode(payload.as_bytes(), EUI).unwrap_err().reason, reason, "{from} {to}");
+            assert_eq!(
+                decode(payload.as_bytes(), EUI, &[]).unwrap_err().reason,
+                reason,
+                "{from} {to}"
+            );
         }
+    }
+
+    #[test]
+    fn an_uplink_without_a_codec_is_read_by_its_ports_layout() {
+        let uplink = |port: &str, data: &str| {
+            format!(
+                r#"{{"deviceInfo": {{"devEui": "{EUI}"}}, "time": "2026-03-12T05:00:00+07:00", "fCnt": 7,
+                    "fPort": {port}, "data": {data}, "object": null}}"#
+            )
+        };
+        let layout = bytes::tests::dds75();
+        // 0CE4 0898 00 011F 01: 3.3 V, 2.2 m, 28.7 °C.
+        let good = uplink("2", "\"DOQImAABHwE=\"");
+        let [report] = &decode(good.as_bytes(), EUI, &layout).unwrap()[..] else { panic!("one") };
+        let at = Timestamp::from_millis(1_773_266_400_000);
+        assert_eq!((report.taken, report.seq), (Stated::At(at), Some(7)));
+        assert_eq!((report.values.len(), report.values[0].value), (3, Some(3300.0)));
+        for (payload, reason) in [
+            (uplink("5", "\"DOQImAABHwE=\""), Reason::NoLayout),
+            (uplink("null", "\"DOQImAABHwE=\""), Reason::NoLayout),
+            (uplink("2", "\"DOQImAAB\""), Reason::Malformed),
+            (uplink("2", "\"\""), Reason::Malformed),
+            (uplink("2", "\"no base64!\""), Reason::Malformed),
+            (uplink("2", "null"), Reason::Malformed),
+            (uplink("256", "\"DOQImAABHwE=\""), Reason::Malformed),
+        ] {
+            let refusal = decode(payload.as_bytes(), EUI, &layout).unwrap_err();
+            assert_eq!(refusal.reason, reason, "{payload} {refusal}");
+        }
+        // A codec's own word goes before the layout.
+        let [report] = &decode(UPLINK.as_bytes(), EUI, &layout).unwrap()[..] else { panic!() };
+        assert_eq!(report.values[0].name, "EC");
     }
 
     proptest! {
@@ -143,7 +212,7 @@ mod tests {
         fn no_mutilated_uplink_makes_it_panic(at in 0..UPLINK.len(), byte in any::<u8>()) {
             let mut payload = UPLINK.as_bytes().to_vec();
             payload[at] = byte;
-            drop(decode(&payload, EUI));
+            drop(decode(&payload, EUI, &[]));
         }
     }
 }

@@ -3,6 +3,9 @@
 //!
 //! Read as implementers write it: either line end, a decimal comma, and an empty value, `-` or `NaN` where the device
 //! is in error. Lines that follow each other with one time are one report.
+//!
+//! A status has two digits, as every implementer writes it. One digit is refused: it stands at the end of a file that
+//! was torn, where `02` without its last byte would be a device that measures.
 
 mod write; // what a department's server takes
 
@@ -89,9 +92,9 @@ fn entry(line: &[u8]) -> Result<(Timestamp, Said<'_>), Refusal> {
     let taken = Timestamp::parse_local(time, VIETNAM_OFFSET_S)
         .map_err(|_| refused(Reason::BadTime, &format!("time: there is no `{time}`")))?;
     let status = match status {
-        "00" | "0" => Status::Measuring,
-        "01" | "1" => Status::Calibrating,
-        "02" | "2" => Status::Fault,
+        "00" => Status::Measuring,
+        "01" => Status::Calibrating,
+        "02" => Status::Fault,
         other => {
             let detail = format!("{symbol}: status `{other}` is not one of 00, 01, 02");
             return Err(refused(Reason::UnknownStatus, &detail));
@@ -186,6 +189,32 @@ mod tests {
                 (10, None),
             ]
         );
+    }
+
+    #[test]
+    fn a_torn_file_says_nothing_that_the_whole_does_not_say() {
+        let values = |text: &str| -> Vec<String> {
+            let parts = decode(text.as_bytes());
+            let reports = parts.into_iter().filter_map(|part| part.report.ok());
+            reports.flat_map(|it| it.values).map(|it| format!("{it:?}")).collect()
+        };
+        let whole = values(SAMPLE);
+        for cut in 0..=SAMPLE.len() {
+            let torn = values(&SAMPLE[..cut]);
+            assert_eq!(torn[..], whole[..torn.len()], "cut at {cut}");
+        }
+        // Everything but the status of the last line, and half of that.
+        let at = SAMPLE.trim_end().len();
+        let reason = |cut: usize| {
+            let parts = decode(&SAMPLE.as_bytes()[..cut]);
+            parts.last().and_then(|part| part.report.as_ref().err()).map(|it| it.reason)
+        };
+        assert_eq!((reason(at - 1), reason(at)), (Some(Reason::UnknownStatus), None));
+        for status in ["0", "1", "2", "", "000", "2 0"] {
+            let line = format!("pH\t7.12\t-\t20240312050000\t{status}\n");
+            let refusal = decode(line.as_bytes()).remove(0).report.unwrap_err();
+            assert_eq!(refusal.reason, Reason::UnknownStatus, "{status}");
+        }
     }
 
     #[test]

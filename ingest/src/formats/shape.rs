@@ -1,13 +1,13 @@
 //! Which format a body has, and what its reader has to be told: for packets that come with a content type, as files, or
 //! again from the dead letters, where the topic says it: `http/circular-10`, `file/table+25200`.
 
-use bytes::Bytes;
-use domain::{Reason, Refusal, Report, Timestamp};
+use ::bytes::Bytes;
+use domain::{LayoutField, Reason, Refusal, Report, Stated, Timestamp};
 
 use super::line_protocol::{self, Precision};
 use super::part::{Part, lines};
 use super::table::{self, Clock};
-use super::{Format, chirpstack, circular10, json, refused, senml, thingsboard};
+use super::{Format, bytes, chirpstack, circular10, json, refused, senml, thingsboard};
 
 /// A format and how it is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,16 @@ impl Shape {
         Some(format.into())
     }
 
+    /// Is it a content type that programs send when nobody told them what the body is?
+    #[must_use]
+    pub fn is_untold(content_type: &str) -> bool {
+        let (essence, _parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
+        let essence = essence.trim().to_ascii_lowercase();
+        const UNTOLD: [&str; 4] =
+            ["", "application/octet-stream", "text/plain", "application/x-www-form-urlencoded"];
+        UNTOLD.contains(&essence.as_str())
+    }
+
     /// What stands in place of a topic with its dead letters.
     #[must_use]
     pub fn topic(&self, way: Way) -> String {
@@ -106,15 +116,28 @@ impl Shape {
         Some(Self { format: Format::parse(name)?, offset_s, precision })
     }
 
-    /// Takes a body apart that came at `now`.
+    /// Takes a body apart that came at `now`, of a station whose profile has no layout.
     ///
     /// # Errors
     /// A [`Refusal`] of the whole body.
     pub fn read<'a>(&self, payload: &'a Bytes, now: Timestamp) -> Result<Vec<Part<'a>>, Refusal> {
+        self.read_laid_out(payload, now, &[])
+    }
+
+    /// The same of a station whose bytes lie so.
+    ///
+    /// # Errors
+    /// A [`Refusal`] of the whole body.
+    pub fn read_laid_out<'a>(
+        &self,
+        payload: &'a Bytes,
+        now: Timestamp,
+        layout: &[LayoutField],
+    ) -> Result<Vec<Part<'a>>, Refusal> {
         let parts = match self.format {
             Format::Json => whole(payload, json::decode(payload)?),
             Format::ThingsBoard => whole(payload, thingsboard::decode(payload)?),
-            Format::ChirpStack => whole(payload, chirpstack::decode(payload, "")?),
+            Format::ChirpStack => whole(payload, chirpstack::decode(payload, "", layout)?),
             Format::Sparkplug => {
                 let detail = "a Sparkplug message cannot be read without its birth";
                 return Err(refused(Reason::NoBirth, detail));
@@ -125,6 +148,11 @@ impl Shape {
             Format::Circular10 => circular10::decode(payload),
             Format::Table => table::decode(payload, Clock { offset_s: self.offset_s })?,
             Format::LineProtocol => line_protocol::decode(payload, self.precision),
+            Format::Bytes => {
+                let values = bytes::decode(payload, None, layout)?;
+                let taken = Stated::OnArrival;
+                whole(payload, vec![Report { taken, seq: None, replay: false, values }])
+            }
         };
         match parts.is_empty() {
             true => Err(refused(Reason::BadCount, "there is no report in it")),
@@ -179,6 +207,7 @@ mod tests {
             ("Application/SenML+CBOR", Some(Format::SenmlCbor)),
             ("text/csv", Some(Format::Table)),
             ("text/html", None),
+            ("application/octet-stream", None),
             ("", None),
         ] {
             assert_eq!(Shape::of_content_type(text).map(|shape| shape.format), format, "{text}");

@@ -6,7 +6,6 @@
 //! else the line is emptied and opened anew, and the slave is asked again only when no late answer can be under way.
 
 pub mod profile; // what a device's registers mean
-mod value; // registers to a number, in any order
 mod plan; // the fewest questions
 pub mod wire; // questions and answers as bytes
 mod config; // which line, which slaves
@@ -23,10 +22,10 @@ pub(crate) mod fuzzing; // answers of devices that nobody would build
 pub use crate::line::ProfileError;
 pub use crate::line::{Parity, Serial};
 pub use config::{At, BadAt, Config, SlaveConfig};
+pub use domain::raw::{Kind, Order, Raw};
 pub use line::Fault;
 pub use master::Master;
 pub use plan::{COILS_MAX, REGISTERS_MAX, plan};
 pub use profile::{Profile, Profiles};
 pub use said::{TOPIC, decode};
 pub use sound::{Sounding, Unsounded, Word, sound, words};
-pub use value::{Kind, Order, Raw};

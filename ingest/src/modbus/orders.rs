@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use domain::raw::{Kind, Raw};
 use domain::{StationCode, Timestamp};
 use registry::{Command, CommandState, Registry, RegistryError};
 use serde_json::Value as Json;
@@ -14,7 +15,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::profile::Write;
-use super::value::{Kind, Raw};
 use super::wire::Question;
 
 /// The kind of command that is ours.

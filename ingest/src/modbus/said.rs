@@ -14,12 +14,12 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
+use domain::raw::{Kind, Raw};
 use domain::{Refusal, Report, Said, Stated, Status, Timestamp};
 
 use crate::line::{self, put_time, put_values};
 
-use super::profile::{Absent, Profile, StatusWord, Value, worse};
-use super::value::{Kind, Raw};
+use super::profile::{Profile, StatusWord, Value, worse};
 use super::wire::Block;
 
 /// The first level of the topic under which Modbus readings are refused: `modbus/{line}/{unit}`.
@@ -112,15 +112,7 @@ fn raw(value: &Value, blocks: Blocks<'_>) -> Option<Raw> {
 }
 
 fn is_absent(value: &Value, raw: Raw) -> bool {
-    value.absent.iter().any(|absent| match (absent, raw) {
-        (Absent::Nan, Raw::Real(real)) => real.is_nan(),
-        (Absent::Whole(absent), Raw::Whole(whole)) => *absent == whole,
-        // -9999.9 of a profile is the nearest number that four bytes can say.
-        (Absent::Real(absent), Raw::Real(real)) => {
-            *absent == real || f64::from(*absent as f32) == real
-        }
-        _ => false,
-    })
+    value.absent.iter().any(|absent| absent.is(raw))
 }
 
 /// The text of a poll.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Range;
+use domain::raw::{Kind, Order, Raw};
 
 use crate::line::Serial;
 
@@ -11,7 +12,6 @@ use super::config::{At, Config};
 use super::counters::LineCounters;
 use super::line::{Fault, Line};
 use super::plan::{COILS_MAX, REGISTERS_MAX};
-use super::value::{Kind, Order, Raw};
 use super::wire::{Block, Question};
 
 /// Where and how a device is asked.
@@ -130,7 +130,7 @@ fn config(sounding: &Sounding) -> Config {
 pub fn words(words: &[Option<u16>], first: u16, range: Option<Range>, scale: f64) -> Vec<Word> {
     let mut ways = Vec::new();
     for (at, register) in (0..words.len()).zip(first..) {
-        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Bit) {
+        for kind in Kind::REGISTERS.into_iter().filter(|kind| *kind != Kind::Bit) {
             let held = words.get(at..at + usize::from(kind.width()));
             let held: Option<Vec<u16>> = held.and_then(|held| held.iter().copied().collect());
             let Some(held) = held else { continue };

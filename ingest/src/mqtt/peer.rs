@@ -1,6 +1,8 @@
 //! What the one at the other end may touch. Denied unless it stands here.
 
-use crate::formats::{Format, THINGSBOARD_TOPIC};
+use domain::Format;
+
+use crate::formats::{THINGSBOARD_TOPIC, of_topic};
 use crate::intake::Pass;
 
 use super::gatekeeper::{Entry, Grant, Verb, may};
@@ -119,16 +121,15 @@ impl Peer {
 /// The format of a gateway's topic. A gateway is who has a grant that names the topic's first level itself: `#` gives
 /// nobody the voice of a station.
 fn told_by_gateway(grants: &[Grant], topic: &str) -> Option<Format> {
-    let format = Format::of_topic(topic);
-    let spoken = matches!(format, Format::ChirpStack | Format::Sparkplug);
-    (spoken && grants.iter().any(|grant| grant.names(topic))).then_some(format)
+    let format = of_topic(topic).filter(|format| !format.needs_no_topic());
+    format.filter(|_| grants.iter().any(|grant| grant.names(topic)))
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use domain::{Station, StationCode};
+    use domain::{Format, Station, StationCode};
 
     use super::super::Verb;
     use super::*;

@@ -7,9 +7,8 @@ use domain::{Reason, Refusal};
 use journal::Position;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::formats::Format;
-use crate::formats::shape::{Shape, Way};
-use crate::intake::{Answer, Came};
+use crate::formats::shape::Shape;
+use crate::intake::Answer;
 
 use super::connection::Connection;
 use super::counters;
@@ -166,15 +165,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         let batch = &mut self.inbound.gathering.batch;
         let intake = &self.shared.intake;
-        let answer = match publish.content_type.and_then(Shape::of_content_type) {
-            Some(shape) if shape.format != Format::Json => {
-                let came = Came { shape, way: Way::Mqtt, retained: false };
-                let whose = |name: Option<&str>| pass.speaks_of(name);
-                intake.take_body(Some(pass), whose, came, &publish.payload, batch).answer()
-            }
-            // A type that we do not know decides nothing.
-            _ => intake.take(pass, publish.topic, &publish.payload, batch),
-        };
+        // A type that we do not know decides nothing.
+        let said = publish.content_type.and_then(Shape::of_content_type);
+        let answer = intake.hear(pass, publish.topic, said, &publish.payload, batch);
         let verdict = match answer {
             Answer::Refused(refusal) => return Verdict::Refused(Fate::Wholly, refusal),
             Answer::Stored { refused: None } => Verdict::Good,

@@ -2,10 +2,10 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::formats::Format;
 use crate::formats::sparkplug::Ask;
 use crate::intake::Answer;
 use crate::told::{self, Speaker, Told};
+use domain::Format;
 
 use super::connection::Connection;
 use super::inbound::{Fate, Verdict};
@@ -21,7 +21,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Publish { topic, payload, .. } = publish;
         let message = told::Message { topic, payload, retained: false };
         let batch = &mut self.inbound.gathering.batch;
-        let Told { answer, ask } = intake.tell(format, intake.nodes(), speaker, message, batch);
+        let Told { answer, ask } =
+            intake.tell(Some(format), intake.nodes(), speaker, message, batch);
         if let Some(ask) = ask {
             self.ask(&ask);
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::formats::Format;
+use domain::Format;
 
 use super::Template;
 
@@ -30,8 +30,8 @@ pub struct Config {
     pub workers: usize,
     /// The topics, and where in them the station stands.
     pub topics: Vec<Template>,
-    /// What the payloads are.
-    pub format: Format,
+    /// What the payloads are; what the station's profile says, or our own report, where nobody said it.
+    pub format: Option<Format>,
     /// The largest packet that is read whole; a larger message becomes a dead letter and is acknowledged.
     pub packet_bytes_max: usize,
     /// A message that we did not acknowledge, and all that came while we were away, is kept for so long by a broker

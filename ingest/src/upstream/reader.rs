@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
-use domain::{Reason, Refusal, Report, Said, Timestamp, VIETNAM_OFFSET_S};
+use domain::{Format, Reason, Refusal, Report, Said, Timestamp, VIETNAM_OFFSET_S};
 
 use crate::formats::part::Part;
 use crate::formats::shape::Shape;
 use crate::formats::sparkplug::{Heard as Told, Nodes};
-use crate::formats::{Format, chirpstack, chirpstack_device, refused};
+use crate::formats::{chirpstack, chirpstack_device, of_topic, refused};
 
 use super::sound::Heard;
 
@@ -54,12 +54,12 @@ impl Reader {
         if payload.len() < *bytes {
             return Err(refused(Reason::TooLarge, &format!("{bytes} bytes, more than are read")));
         }
-        match Format::of_topic(topic) {
-            Format::Sparkplug => self.sparkplug(topic, payload, now),
-            Format::ChirpStack => {
+        match of_topic(topic) {
+            Some(Format::Sparkplug) => self.sparkplug(topic, payload, now),
+            Some(Format::ChirpStack) => {
                 let device = chirpstack_device(topic).unwrap_or_default();
                 let named = |report| (Some(device.to_owned()), owned(report));
-                let reports = chirpstack::decode(payload, device)?.into_iter().map(named);
+                let reports = chirpstack::decode(payload, device, &[])?.into_iter().map(named);
                 Ok(Read::whole(Format::ChirpStack, reports.collect()))
             }
             _ => any(payload, now),

@@ -9,8 +9,6 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
-use crate::formats::Format;
-
 use super::config::{Address, Config, Login, Tls, Version};
 use super::connection::ANSWER_MAX;
 use super::dial::{DialError, Stream, dial};
@@ -160,7 +158,7 @@ fn config(sounding: &Sounding) -> Config {
         share: None,
         workers: 1,
         topics: sounding.topics.clone(),
-        format: Format::Json,
+        format: None,
         packet_bytes_max: PACKET_MAX,
         session_expiry: Duration::ZERO,
         retry_max: Duration::ZERO,

@@ -2,10 +2,10 @@
 
 use domain::{Reason, Refusal};
 
-use crate::formats::Format;
 use crate::formats::sparkplug::Nodes;
 use crate::intake::{Answer, Batch, Intake};
 use crate::told::{self, Speaker, Told};
+use domain::Format;
 
 use super::config::Config;
 use super::wire::Message;
@@ -47,20 +47,24 @@ pub(super) fn take_oversized(
 }
 
 /// May this topic stand for this format?
-pub(super) fn fits(format: Format, template: &super::Template) -> bool {
+pub(super) fn fits(format: Option<Format>, template: &super::Template) -> bool {
     match format {
         // The payload and the topic together say whose it is.
-        Format::Sparkplug => !template.names_station() && template.filter().starts_with("spBv1.0/"),
-        Format::ChirpStack => template.names_station() && template.filter().ends_with("/event/up"),
+        Some(Format::Sparkplug) => {
+            !template.names_station() && template.filter().starts_with("spBv1.0/")
+        }
+        Some(Format::ChirpStack) => {
+            template.names_station() && template.filter().ends_with("/event/up")
+        }
         _ => template.names_station(),
     }
 }
 
 /// What would fit.
-pub(super) const fn wanted(format: Format) -> &'static str {
+pub(super) const fn wanted(format: Option<Format>) -> &'static str {
     match format {
-        Format::Sparkplug => "write spBv1.0/# or, with the name of a group, spBv1.0/name/#",
-        Format::ChirpStack => "write application/+/device/{station}/event/up",
+        Some(Format::Sparkplug) => "write spBv1.0/# or, with the name of a group, spBv1.0/name/#",
+        Some(Format::ChirpStack) => "write application/+/device/{station}/event/up",
         _ => "{station} says where the station stands",
     }
 }

@@ -8,9 +8,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::formats::Format;
 use crate::formats::sparkplug::Nodes;
 use crate::intake::Intake;
+use domain::Format;
 
 use super::backoff::Backoff;
 use super::config::Config;
@@ -116,11 +116,12 @@ fn check(config: &Config) -> Result<(), UpstreamError> {
         return Err(UpstreamError::NoTopics(name()));
     }
     if let Some(topic) = config.topics.iter().find(|topic| !take::fits(config.format, topic)) {
-        let (format, topic) = (config.format.as_str(), topic.to_string());
+        let format = config.format.map_or("the station's own format", Format::as_str);
+        let topic = topic.to_string();
         let wanted = take::wanted(config.format);
         return Err(UpstreamError::NotOfFormat { name: name(), topic, format, wanted });
     }
-    if config.format == Format::Sparkplug && (1 < config.workers || config.share.is_some()) {
+    if config.format == Some(Format::Sparkplug) && (1 < config.workers || config.share.is_some()) {
         return Err(UpstreamError::Ordered(name()));
     }
     if 1 < config.workers && config.share.is_none() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::{Clock, Station, StationCode, Timestamp};
 use ingest::upstream::{Address, Config, Template, Upstream, Version};
-use ingest::{ADMIT, Format, Intake, ParameterTable};
+use ingest::{ADMIT, Intake, ParameterTable};
 use journal::Journal;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -41,7 +41,7 @@ pub fn config(at: SocketAddr, version: Version) -> Config {
         share: None,
         workers: 1,
         topics: vec![Template::parse("province/{station}/data").unwrap()],
-        format: Format::Json,
+        format: None,
         packet_bytes_max: 16 * 1024,
         session_expiry: Duration::from_secs(3_600),
         retry_max: Duration::from_millis(300),

@@ -165,6 +165,30 @@ impl<'a> Section<'a> {
         whole.ok_or_else(|| self.wrong(key, value, wanted))
     }
 
+    /// A whole number of this width that may be there.
+    pub(super) fn whole_maybe<T: TryFrom<i64>>(
+        &self,
+        key: &str,
+        wanted: &'static str,
+    ) -> Result<Option<T>, PackError> {
+        let Some(value) = self.table.get(key) else { return Ok(None) };
+        let whole = value.as_integer().and_then(|whole| T::try_from(whole).ok());
+        whole.map(Some).ok_or_else(|| self.wrong(key, value, wanted))
+    }
+
+    /// A list of which each item is read by itself; empty where it is missing.
+    pub(super) fn list<T>(
+        &self,
+        key: &str,
+        read: impl Fn(&Value) -> Option<T>,
+        wanted: &'static str,
+    ) -> Result<Vec<T>, PackError> {
+        let Some(value) = self.table.get(key) else { return Ok(Vec::new()) };
+        let Value::Array(items) = value else { return Err(self.wrong(key, value, wanted)) };
+        let one = |item: &Value| read(item).ok_or_else(|| self.wrong(key, item, wanted));
+        items.iter().map(one).collect()
+    }
+
     /// A duration that must be there.
     pub(super) fn duration(&self, key: &str) -> Result<Duration, PackError> {
         let wanted = "a whole number with ms, s, m, h or d, as \"15m\"";

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
-use domain::{EcReference, Mapping, Place, Profile, Station, parse_utc_offset};
+use domain::{EcReference, Format, Mapping, Place, Profile, Station, parse_utc_offset};
 
+use super::layout;
 use super::section::{Section, parse};
 use super::{PackError, Problem, STATIONS};
 use crate::River;
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "code",
     "name",
     "lat",
@@ -18,7 +19,9 @@ const KEYS: [&str; 10] = [
     "interval",
     "known_as",
     "utc_offset",
+    "format",
     "field",
+    "layout",
 ];
 const KNOWN_AS: &str = "a list of names, as [\"24e124136b502217\"]";
 const FIELD_KEYS: [&str; 5] = ["name", "parameter", "scale", "offset", "ec"];
@@ -68,7 +71,12 @@ fn station(section: &Section<'_>) -> Result<Station, PackError> {
         river: section.text_maybe("river")?.map(str::to_owned),
         km_from_mouth: section.number_maybe("km_from_mouth", "kilometres, as 42.0")?,
         interval: section.duration("interval")?,
-        profile: Profile { fields, utc_offset_s: utc_offset(section)? },
+        profile: Profile {
+            fields,
+            utc_offset_s: utc_offset(section)?,
+            format: format(section)?,
+            layout: layout::fields(section)?,
+        },
         known_as: section.texts_maybe("known_as", KNOWN_AS)?,
     })
 }
@@ -89,6 +97,16 @@ fn utc_offset(section: &Section<'_>) -> Result<Option<i32>, PackError> {
     let wanted = "how far its clock is ahead of UTC, as \"+07:00\" or \"Z\"";
     let offset = parse_utc_offset(text);
     offset.map(Some).ok_or_else(|| section.wrong("utc_offset", &text.into(), wanted))
+}
+
+fn format(section: &Section<'_>) -> Result<Option<Format>, PackError> {
+    let Some(text) = section.text_maybe("format")? else { return Ok(None) };
+    let format = Format::parse(text).filter(|format| format.needs_no_topic());
+    let names = || {
+        let all = Format::ALL.into_iter().filter(|format| format.needs_no_topic());
+        format!("one of {}", all.map(Format::as_str).collect::<Vec<_>>().join(", "))
+    };
+    format.map(Some).ok_or_else(|| section.wrong("format", &text.into(), names()))
 }
 
 fn ec(field: &Section<'_>) -> Result<Option<EcReference>, PackError> {

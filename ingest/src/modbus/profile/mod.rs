@@ -9,9 +9,10 @@ mod tests;
 pub use shelf::Profiles;
 
 use domain::Status;
+pub use domain::raw::Absent;
+use domain::raw::{Kind, Order};
 
 use super::plan::plan;
-use super::value::{Kind, Order};
 use super::wire::{Block, Function};
 
 /// A device.
@@ -58,17 +59,6 @@ pub struct Value {
     pub unit: String,
     /// Raw numbers that mean "there is none".
     pub absent: Vec<Absent>,
-}
-
-/// A raw number that means "there is none".
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Absent {
-    /// Not a number: every one of them.
-    Nan,
-    /// This whole number, as the registers' kind reads it.
-    Whole(i64),
-    /// This floating-point number.
-    Real(f64),
 }
 
 /// A register whose bits, or whose number, tell how sensors are.

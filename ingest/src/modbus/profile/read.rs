@@ -1,12 +1,12 @@
 //! A profile from its text.
 
 use domain::Status;
+use domain::raw::{Kind, Order};
 use toml::{Table, Value as Toml};
 
 use super::{Absent, Profile, StatusWord, Value, Write};
 use crate::line::{Bad, Keys as At, OfText, ProfileError, is_name, read};
 use crate::modbus::plan::REGISTERS_MAX;
-use crate::modbus::value::{Kind, Order};
 use crate::modbus::wire::Function;
 
 /// Values of one profile: as many as a report may hold.
@@ -197,8 +197,9 @@ impl At<'_> {
     }
 
     fn kind(&self) -> Result<Kind, Bad> {
-        Kind::parse(&self.text("type")?).ok_or_else(|| {
-            self.bad("type", &format!("there are {}", Kind::ALL.map(Kind::as_str).join(", ")))
+        let kind = Kind::parse(&self.text("type")?).filter(|kind| Kind::REGISTERS.contains(kind));
+        kind.ok_or_else(|| {
+            self.bad("type", &format!("there are {}", Kind::REGISTERS.map(Kind::as_str).join(", ")))
         })
     }
 
@@ -209,7 +210,7 @@ impl At<'_> {
     }
 
     fn absent(&self, kind: Kind) -> Result<Vec<Absent>, Bad> {
-        let real = matches!(kind, Kind::F32 | Kind::F64);
+        let real = kind.is_real();
         let one = |found: &Toml| match found {
             Toml::String(text) if text == "nan" && real => Ok(Absent::Nan),
             Toml::Integer(whole) if !real => Ok(Absent::Whole(*whole)),
