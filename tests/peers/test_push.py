@@ -242,8 +242,10 @@ def test_what_was_known_then_how_long_above_a_limit_and_rain_by_the_day_of_vietn
     time.sleep(1.1)
     assert post(pushing.push, json.dumps([report(1, salinity=3)]), pushing.key)[0] == 202
     one = f"/api/v1/stations/xuan-hoa/readings?parameter=salinity&from={at(1)}&to={at(1.1)}"
-    wait_for("the correction", lambda: pushing.get(one)["readings"][0]["value"] == 3)
+    said = lambda: [row["value"] for row in pushing.get(one)["readings"]]
     for _ in range(2):
+        # After a start the engine serves while history still follows the journal.
+        wait_for("the correction", lambda: said() == [3])
         assert pushing.get(f"{one}&as_of={between}")["readings"][0]["value"] == 5
         assert pushing.get(one)["readings"][0]["value"] == 3
         spells = f"/api/v1/stations/xuan-hoa/spells?parameter=salinity&above=4&from={at(0)}&to={at(24)}&every=1d"
