@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assembly::Fatal;
 use crate::errands::SharedSeqs;
-use crate::follow::{READ_BYTES, SharedQuality, wait};
+use crate::follow::{READ_BYTES, SharedQuality, show_behind, wait};
 use crate::publish::Outlet;
 use crate::snapshot::{self, Saved};
 
@@ -87,6 +87,7 @@ impl Engine {
                 }
                 self.next = position + 1;
             }
+            show_behind("engine", &self.journal, self.next);
             if SAVE_EVERY <= saved.elapsed() {
                 self.save()?;
                 saved = Instant::now();

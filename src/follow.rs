@@ -90,6 +90,7 @@ impl Follower {
         let mut newest = FxHashMap::default();
         let mut shown = Instant::now();
         self.tally.next.store(next, Ordering::Release);
+        show_behind("history", &self.journal, next);
         while !stop.is_cancelled() {
             end.borrow_and_update();
             let records = self.journal.read(next, READ_BYTES)?;
@@ -190,6 +191,12 @@ impl Sums {
         self.corrected += u64::from(applied.corrected);
         self.duplicate += u64::from(applied.duplicate);
     }
+}
+
+/// Shows how far behind the journal a follower is that goes on with `next`.
+pub fn show_behind(follower: &'static str, journal: &Journal, next: u64) {
+    let behind = journal.durable_end().saturating_sub(next);
+    metrics::gauge!("saltline_journal_behind_records", "follower" => follower).set(behind as f64);
 }
 
 /// Sleeps until the journal has grown, a moment has passed or the stop came.
