@@ -13,6 +13,8 @@ interface Row {
   time: string;
   value?: number | null;
   mean?: number | null;
+  /** Of what is added up, as rain. */
+  total?: number | null;
   flag: number;
 }
 
@@ -90,7 +92,7 @@ class SaltChart extends HTMLElement {
       if (!answer.ok) return;
       const said = (await answer.json()) as { readings: Row[] };
       const half = every ? Number(every) * 500 : 0;
-      for (const row of said.readings) this.#take(Date.parse(row.time) + half, row.mean ?? row.value, row.flag);
+      for (const row of said.readings) this.#take(Date.parse(row.time) + half, row.total ?? row.mean ?? row.value, row.flag);
     } catch {
       // Without an answer the drawing stays as the server made it.
     }
