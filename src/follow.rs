@@ -138,6 +138,7 @@ impl Follower {
         self.tally.stored.fetch_add(sums.stored + sums.corrected, Ordering::Relaxed);
         self.tally.duplicate.fetch_add(sums.duplicate, Ordering::Relaxed);
         self.tally.next.store(next, Ordering::Release);
+        show_behind("history", &self.journal, next);
         metrics::counter!("saltline_readings_stored_total").increment(sums.stored);
         metrics::counter!("saltline_readings_corrected_total").increment(sums.corrected);
         metrics::counter!("saltline_readings_duplicate_total").increment(sums.duplicate);
