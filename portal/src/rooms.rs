@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alerting::{Alerting, NoticeState, NoticeView};
-use domain::{Alert, AlertId, Clock, Every, ParameterCode, StationCode, Timestamp};
+use domain::{Aggregation, Alert, AlertId, Clock, Every, ParameterCode, StationCode, Timestamp};
 use history::{History, HistoryError, Query};
 use registry::{Registry, RegistryError, RiverKind};
 use tokio::net::TcpListener;
@@ -167,9 +167,13 @@ impl View for Rooms {
         })
     }
 
-    fn buckets(&self, wanted: Wanted, every: Every) -> Answer<'_, Vec<Bucket>> {
+    fn buckets(
+        &self,
+        wanted: Wanted,
+        every: Every,
+        aggregation: Aggregation,
+    ) -> Answer<'_, Vec<Bucket>> {
         Box::pin(async move {
-            let aggregation = wanted.aggregation;
             let query = query(wanted, BUCKETS_MAX);
             let buckets =
                 self.ask(move |history| history.buckets(&query, every, aggregation)).await?;
@@ -286,7 +290,7 @@ fn registry_trouble(error: RegistryError) -> Trouble {
 }
 
 fn query(wanted: Wanted, limit: usize) -> Query {
-    let Wanted { station, parameter, from, to, as_of, aggregation: _ } = wanted;
+    let Wanted { station, parameter, from, to, as_of } = wanted;
     Query { station, parameter, from, to, limit, as_of }
 }
 

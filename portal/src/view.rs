@@ -231,8 +231,6 @@ pub struct Wanted {
     pub to: Timestamp,
     /// What was known then; `None`: what is known now.
     pub as_of: Option<Timestamp>,
-    /// How an interval's readings become one.
-    pub aggregation: Aggregation,
 }
 
 /// How the water stands under one rule at one station.
@@ -344,7 +342,12 @@ pub trait View: Send + Sync + 'static {
     /// At most `limit` readings, oldest first.
     fn points(&self, wanted: Wanted, limit: usize) -> Answer<'_, Vec<Point>>;
     /// The readings by intervals of `every`, oldest first; intervals without any reading may be left out.
-    fn buckets(&self, wanted: Wanted, every: Every) -> Answer<'_, Vec<Bucket>>;
+    fn buckets(
+        &self,
+        wanted: Wanted,
+        every: Every,
+        aggregation: Aggregation,
+    ) -> Answer<'_, Vec<Bucket>>;
 
     /// How long a series was beyond a limit, by intervals, oldest first; of the time between two readings further apart
     /// than `gap_max` nothing is known.

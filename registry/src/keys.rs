@@ -143,7 +143,7 @@ impl Registry {
     /// Where the file cannot be read.
     pub async fn login(&self, code: &StationCode, key: &str) -> Result<Login, RegistryError> {
         let now = self.clock.now().as_millis();
-        if let Some(station) = self.ring.opens(code, key, now) {
+        if let Some(station) = self.keyring.opens(code, key, now) {
             return Ok(Login::Welcome(station).counted(code));
         }
         let mut tx = self.snapshot().await?;
@@ -196,7 +196,7 @@ impl Registry {
     /// # Errors
     /// Where the file cannot be read.
     pub async fn admit_station(&self, code: &StationCode) -> Result<Login, RegistryError> {
-        if let Some(station) = self.ring.lets_in(code) {
+        if let Some(station) = self.keyring.lets_in(code) {
             return Ok(Login::Welcome(station).counted(code));
         }
         let mut tx = self.snapshot().await?;

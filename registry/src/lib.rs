@@ -11,7 +11,7 @@ mod stations; // where
 mod layouts; // and how its bytes lie
 mod scram; // a secret that is proved and not sent
 mod keys; // and who is speaking
-mod ring; // without asking the file each time
+mod keyring; // without asking the file each time
 mod claims; // a word on paper that becomes a key, once
 mod tokens; // people and services at the door
 mod openings; // what opens now

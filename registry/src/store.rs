@@ -13,7 +13,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{Sqlite, Transaction};
 
-use crate::ring::SharedRing;
+use crate::keyring::SharedKeyring;
 use crate::users::Hashing;
 use crate::{RegistryError, audit, parameters};
 
@@ -35,7 +35,7 @@ pub struct Registry {
     pub(crate) pool: SqlitePool,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hashing: Arc<Hashing>,
-    pub(crate) ring: SharedRing,
+    pub(crate) keyring: SharedKeyring,
     who: Arc<str>,
 }
 
@@ -77,7 +77,7 @@ impl Registry {
             pool,
             clock: Arc::new(WallClock),
             hashing: Arc::default(),
-            ring: SharedRing::default(),
+            keyring: SharedKeyring::default(),
             who: Arc::from("saltline"),
         };
         parameters::seed(&registry).await?;
@@ -134,8 +134,8 @@ impl Registry {
         let mut tx = self.pool.begin().await?;
         let queue = "UPDATE counters SET version = version WHERE id = 1";
         sqlx::query(queue).execute(&mut *tx).await?;
-        let (who, ring) = (Arc::clone(&self.who), self.ring.clone());
-        Ok(Change { tx, who, at: self.clock.now(), moves: 0, ring, lets_in: false })
+        let (who, keyring) = (Arc::clone(&self.who), self.keyring.clone());
+        Ok(Change { tx, who, at: self.clock.now(), moves: 0, keyring, lets_in: false })
     }
 }
 
@@ -145,7 +145,7 @@ pub(crate) struct Change {
     who: Arc<str>,
     pub(crate) at: Timestamp,
     moves: usize,
-    ring: SharedRing,
+    keyring: SharedKeyring,
     /// Is it about stations or their keys, so that what is in memory of them is no longer true?
     lets_in: bool,
 }
@@ -192,7 +192,7 @@ impl Change {
         if moved {
             self.tx.commit().await?;
             if self.lets_in {
-                self.ring.forget();
+                self.keyring.forget();
             }
         } else {
             self.tx.rollback().await?;

@@ -259,5 +259,11 @@ def test_what_was_known_then_how_long_above_a_limit_and_rain_by_the_day_of_vietn
         rain = pushing.get(f"/api/v1/stations/xuan-hoa/readings?parameter=rainfall&from={at(0)}&to={at(24)}&every=day")["readings"]
         # 17 hours until midnight in Vietnam, 7 after it.
         assert [(row["time"][11:16], row["total"], row["count"]) for row in rain] == [("17:00", 34, 68), ("17:00", 14, 28)]
+        table = pushing.text(f"/api/v1/stations/xuan-hoa/readings?from={at(0)}&to={at(24)}&every=day&format=csv")[1]
+        days = list(csv.DictReader(io.StringIO(table.removeprefix("\ufeff"))))
+        # A total of rain and of nothing else, and each number below its own heading.
+        assert [(day["rainfall total (mm)"], day["rainfall count"], day["salinity count"], day["salinity max (g/L)"]) for day in days] == [
+            ("34", "68", "68", "5"), ("14", "28", "28", "3")]
+        assert "salinity total (g/L)" not in days[0]
         pushing.kill()
         pushing.start()

@@ -13,9 +13,6 @@ use crate::problem::Problem;
 use crate::query::Pairs;
 use crate::words::Lang;
 
-/// Columns of an interval of what is added up: smallest, largest, mean, total, count, flag.
-const WIDTH_WITH_TOTAL: usize = 6;
-
 const MARK: &str = "\u{feff}";
 
 /// How an answer is written.
@@ -87,11 +84,11 @@ pub(super) fn table(
     let widths = || series.iter().map(|(parameter, _)| kinds(parameter, intervals).count() + 1);
     let mut rows: BTreeMap<Timestamp, Vec<String>> = BTreeMap::new();
     let mut place = 0;
-    for ((_, readings), width) in series.iter().zip(widths()) {
+    for ((parameter, readings), width) in series.iter().zip(widths()) {
         for (at, reading) in readings {
             let empty = || vec![String::new(); widths().sum()];
             let cells = rows.entry(*at).or_insert_with(empty);
-            for (cell, said) in cells.iter_mut().skip(place).zip(said(reading, width)) {
+            for (cell, said) in cells.iter_mut().skip(place).zip(said(reading, totals(parameter))) {
                 *cell = said;
             }
         }
@@ -160,18 +157,23 @@ fn kinds(
         ("total", "tổng", "total"),
         ("count", "số giá trị", "count"),
     ];
-    let totals = parameter.aggregation == Aggregation::Total;
+    let totals = totals(parameter);
     let all = if intervals { INTERVAL } else { READING };
     all.iter().filter(move |(code, _, _)| totals || *code != "total")
 }
 
-/// The cells of one reading or interval, in the order of the headings; with one more than others a total is said.
-fn said(row: &Row, width: usize) -> Vec<String> {
+/// Has it a total? Of what is no rain a sum says nothing.
+fn totals(parameter: &Parameter) -> bool {
+    parameter.aggregation == Aggregation::Total
+}
+
+/// The cells of one reading or interval, in the order of the headings.
+fn said(row: &Row, totals: bool) -> Vec<String> {
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     match row {
         Row::Reading { value, flag, .. } => vec![number(*value), flag.to_string()],
         Row::Interval { min, max, mean, total, count, flag, .. } => {
-            let total = (WIDTH_WITH_TOTAL <= width).then_some(*total);
+            let total = totals.then_some(*total);
             let numbers = [*min, *max, *mean].into_iter().chain(total).map(number);
             numbers.chain([count.to_string(), flag.to_string()]).collect()
         }

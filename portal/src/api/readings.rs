@@ -177,7 +177,6 @@ async fn page(
         from: asked.from,
         to,
         as_of: asked.as_of,
-        aggregation: parameter.aggregation,
     };
     match asked.every {
         None => {
@@ -189,7 +188,7 @@ async fn page(
         Some(every) => {
             let end = every.after(asked.from, u32::try_from(limit).unwrap_or(u32::MAX));
             let end = end.min(asked.to);
-            let buckets = site.view.buckets(wanted(end), every).await?;
+            let buckets = site.view.buckets(wanted(end), every, parameter.aggregation).await?;
             let kept = buckets.into_iter().filter(|bucket| asked.keeps(bucket.flag));
             let rows = kept.map(|bucket| (bucket.start, interval(&bucket))).collect();
             Ok(Page { rows, next: (end < asked.to).then_some(end) })

@@ -22,9 +22,9 @@ const KEYS: &[&str] = &["parameter", "above", "below", "from", "to", "every", "a
 /// Without `from`, the last thirty days.
 const RANGE_DEFAULT: Duration = Duration::from_secs(30 * 86_400);
 
-/// Without `gap`, readings further apart than this many of the station's intervals tell nothing of what is between:
-/// one may be lost, as the chart's line goes on over it.
-const GAP_INTERVALS: u32 = 5;
+/// Without `gap`, readings further apart than two and a half of the station's intervals tell nothing of what is between:
+/// one may be lost, as the chart's line goes on over it. Here in halves.
+const GAP_HALF_INTERVALS: u32 = 5;
 
 #[derive(Serialize)]
 struct Said {
@@ -73,7 +73,7 @@ pub(crate) async fn spells(
     };
     let every = pairs.every("every")?.unwrap_or(Every::Day);
     let gap = pairs.duration("gap")?;
-    let gap_max = gap.unwrap_or(station.interval.saturating_mul(GAP_INTERVALS) / 2);
+    let gap_max = gap.unwrap_or(station.interval.saturating_mul(GAP_HALF_INTERVALS) / 2);
     let (from, to) = span(&pairs, every, site.now())?;
     let wanted = Wanted {
         station: station.code.clone(),
@@ -81,7 +81,6 @@ pub(crate) async fn spells(
         from,
         to,
         as_of: pairs.time("as_of")?,
-        aggregation: parameter.aggregation,
     };
     let found = site.view.spells(wanted, every, beyond, gap_max).await?;
     Ok(Json(Said {

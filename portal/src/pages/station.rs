@@ -235,7 +235,8 @@ impl<'a> Here<'a> {
             }
         }
         let every = gathered(self.now.since(from));
-        let buckets = self.site.view.buckets(wanted, Every::Span(every)).await?;
+        let buckets =
+            self.site.view.buckets(wanted, Every::Span(every), parameter.aggregation).await?;
         Ok(Series::of_buckets(&buckets, every, interval))
     }
 
@@ -246,7 +247,6 @@ impl<'a> Here<'a> {
             from,
             to: self.now + Duration::from_millis(1),
             as_of: None,
-            aggregation: parameter.aggregation,
         }
     }
 

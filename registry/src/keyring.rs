@@ -1,5 +1,5 @@
 //! Keys in memory: after a power cut a province's stations all come back in the same second, and a login that asks the
-//! file costs a millisecond of processor. Whoever keeps a ring reads it anew when the book's version moved; a change made
+//! file costs a millisecond of processor. Whoever keeps a keyring reads it anew when the book's version moved; a change made
 //! through this very book lets go of it at once. Only a right key is answered from here: everything else asks the file,
 //! so a new station or key opens without waiting, and a refusal has its true reason.
 
@@ -13,11 +13,11 @@ use crate::{Registry, RegistryError, secret};
 
 /// What a book remembers of its keys; nothing until [`Registry::refresh_keys`] was called. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct SharedRing(Arc<RwLock<Option<KeyRing>>>);
+pub(crate) struct SharedKeyring(Arc<RwLock<Option<Keyring>>>);
 
 /// Every station that is let in, with its keys.
 #[derive(Debug)]
-struct KeyRing {
+struct Keyring {
     stations: HashMap<StationCode, Held>,
 }
 
@@ -28,11 +28,11 @@ struct Held {
     keys: Vec<([u8; 32], Option<i64>)>,
 }
 
-impl SharedRing {
+impl SharedKeyring {
     /// The station, where this is its key at `now` (milliseconds since 1970); `None` says nothing.
     pub(crate) fn opens(&self, code: &StationCode, key: &str, now: i64) -> Option<Station> {
-        let ring = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let held = ring.as_ref()?.stations.get(code)?;
+        let keyring = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let held = keyring.as_ref()?.stations.get(code)?;
         let said = secret::hash(key);
         let right = held.keys.iter().fold(false, |any, (hash, ends)| {
             any | (secret::same(&said, hash) && ends.is_none_or(|ends| now < ends))
@@ -42,8 +42,8 @@ impl SharedRing {
 
     /// The station, where it is known to be let in; `None` says nothing.
     pub(crate) fn lets_in(&self, code: &StationCode) -> Option<Station> {
-        let ring = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        Some(ring.as_ref()?.stations.get(code)?.station.clone())
+        let keyring = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Some(keyring.as_ref()?.stations.get(code)?.station.clone())
     }
 
     /// Forgets everything: the file is asked until the next refresh.
@@ -51,8 +51,8 @@ impl SharedRing {
         self.put(None);
     }
 
-    fn put(&self, ring: Option<KeyRing>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = ring;
+    fn put(&self, keyring: Option<Keyring>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = keyring;
     }
 }
 
@@ -63,12 +63,12 @@ impl Registry {
     /// # Errors
     /// Where the file cannot be read; then nothing is remembered and logins ask the file.
     pub async fn refresh_keys(&self) -> Result<(), RegistryError> {
-        let ring = self.read_ring().await.inspect_err(|_| self.ring.forget())?;
-        self.ring.put(Some(ring));
+        let keyring = self.read_keyring().await.inspect_err(|_| self.keyring.forget())?;
+        self.keyring.put(Some(keyring));
         Ok(())
     }
 
-    async fn read_ring(&self) -> Result<KeyRing, RegistryError> {
+    async fn read_keyring(&self) -> Result<Keyring, RegistryError> {
         let disabled = self.disabled_stations().await?;
         let mut stations: HashMap<_, _> = (self.stations().await?.into_iter())
             .filter(|station| !disabled.contains(&station.code))
@@ -84,6 +84,6 @@ impl Registry {
                 held.keys.push((*hash.as_bytes(), row.try_get("revoked_at")?));
             }
         }
-        Ok(KeyRing { stations })
+        Ok(Keyring { stations })
     }
 }
