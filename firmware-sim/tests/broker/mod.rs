@@ -41,6 +41,9 @@ impl Said {
     pub fn seq(&self) -> u64 {
         self.json()["seq"].as_u64().unwrap()
     }
+    pub fn time(&self) -> String {
+        self.json()["time"].as_str().unwrap().to_owned()
+    }
 }
 
 /// A login with its will.
