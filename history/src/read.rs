@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use domain::{Aggregation, Every, ParameterCode, StationCode, Timestamp};
 
+use crate::layers::{self, last_write_wins};
 use crate::month::Month;
 use crate::query::Bucketing;
 use crate::series::{Series, Version};
@@ -100,9 +101,14 @@ impl History {
         let series = (query.station.as_str(), query.parameter.as_str());
         let known_by = query.as_of.map_or(i64::MAX, Timestamp::as_millis);
         let view = self.shared.view(series, (from, to), known_by);
-        for month in view.months() {
-            for version in self.shared.month(&view, month, series, (from, to))? {
-                if !take(point(version)) {
+        let fills = query.edits.fills(query.from, query.to);
+        let filled = fills.iter().map(|at| Month::of(at.as_millis()));
+        let months: BTreeSet<Month> = view.months().into_iter().chain(filled).collect();
+        for month in months {
+            let versions = self.shared.month(&view, month, series, (from, to))?;
+            let span = (from.max(month.start()), to.min(month.last().saturating_add(1)));
+            for point in layers::shown(versions, &query.edits, known_by, span) {
+                if !take(point) {
                     return Ok(());
                 }
             }
@@ -163,7 +169,7 @@ impl Shared {
         View { hot, files, span, known_by }
     }
 
-    /// One month of a series, each time once.
+    /// One month of a series, every version of each time, in no order.
     fn month(
         &self,
         view: &View,
@@ -180,7 +186,7 @@ impl Shared {
         let start = view.hot.partition_point(|version| version.taken < month.start());
         let end = view.hot.partition_point(|version| version.taken <= month.last());
         versions.extend_from_slice(&view.hot[start..end]);
-        Ok(last_write_wins(versions))
+        Ok(versions)
     }
 
     /// The newest reading with a value, not after `taken`, searched backwards month by month.
@@ -192,31 +198,13 @@ impl Shared {
         let span = (i64::MIN, taken.saturating_add(1));
         let view = self.view(series, span, i64::MAX);
         for month in view.months().into_iter().rev() {
-            let versions = self.month(&view, month, series, span)?;
+            let versions = last_write_wins(self.month(&view, month, series, span)?);
             let newest = versions.into_iter().rev().find(|version| version.cell.value.is_some());
             if newest.is_some() {
                 return Ok(newest);
             }
         }
         Ok(None)
-    }
-}
-
-/// Of each time the version with the highest journal position, in the order of time.
-fn last_write_wins(mut versions: Vec<Version>) -> Vec<Version> {
-    versions.sort_by_key(|version| (version.taken, version.position));
-    versions.reverse();
-    versions.dedup_by_key(|version| version.taken);
-    versions.reverse();
-    versions
-}
-
-fn point(version: Version) -> Point {
-    Point {
-        taken_at: Timestamp::from_millis(version.taken),
-        received_at: Timestamp::from_millis(version.received),
-        value: version.cell.value,
-        flag: version.cell.flag,
     }
 }
 

@@ -17,14 +17,15 @@ use crate::query::Pairs;
 use crate::site::Site;
 use crate::view::{Beyond, Spells, Wanted};
 
-const KEYS: &[&str] = &["parameter", "above", "below", "from", "to", "every", "as_of", "gap"];
+const KEYS: &[&str] =
+    &["parameter", "above", "below", "from", "to", "every", "as_of", "layer", "gap"];
 
 /// Without `from`, the last thirty days.
 const RANGE_DEFAULT: Duration = Duration::from_secs(30 * 86_400);
 
 /// Without `gap`, readings further apart than two and a half of the station's intervals tell nothing of what is between:
 /// one may be lost, as the chart's line goes on over it. Here in halves.
-const GAP_HALF_INTERVALS: u32 = 5;
+pub(super) const GAP_HALF_INTERVALS: u32 = 5;
 
 #[derive(Serialize)]
 struct Said {
@@ -49,7 +50,7 @@ struct Interval {
     longest_s: f64,
 }
 
-/// `GET /api/v1/stations/{code}/spells?parameter=&above=|below=&from=&to=&every=&gap=&as_of=`
+/// `GET /api/v1/stations/{code}/spells?parameter=&above=|below=&from=&to=&every=&gap=&as_of=&layer=`
 pub(crate) async fn spells(
     State(site): State<Arc<Site>>,
     Segment(code): Segment,
@@ -81,6 +82,7 @@ pub(crate) async fn spells(
         from,
         to,
         as_of: pairs.time("as_of")?,
+        edits: book.edits_of(&station.code, &parameter.code, pairs.layer()?),
     };
     let found = site.view.spells(wanted, every, beyond, gap_max).await?;
     Ok(Json(Said {
@@ -96,7 +98,11 @@ pub(crate) async fn spells(
 }
 
 /// What is asked for, in one answer: it is refused where it would be more than one answer holds.
-fn span(pairs: &Pairs, every: Every, now: Timestamp) -> Result<(Timestamp, Timestamp), Problem> {
+pub(super) fn span(
+    pairs: &Pairs,
+    every: Every,
+    now: Timestamp,
+) -> Result<(Timestamp, Timestamp), Problem> {
     let to = pairs.time("to")?.unwrap_or(now + Duration::from_millis(1));
     let from = pairs.time("from")?.unwrap_or(to - RANGE_DEFAULT);
     if to <= from {
