@@ -21,6 +21,7 @@ mod apply; // from a journal record to the tail
 mod seal; // from the tail to sealed files
 mod merge; // from many small files to few
 mod read; // ranges, buckets, latest
+mod beside; // somebody else who keeps the same readings
 mod spells; // how long beyond a limit
 mod tail; // readings in memory, by station
 mod series; // what is known of each series without looking
@@ -34,6 +35,7 @@ mod count; // how much of each series, in which bytes
 pub mod longform; // readings as other programs keep them
 mod cache; // what was read from disk and may be asked again
 
+pub use beside::{Beside, BesideRow, NotNow};
 pub use compare::{Compared, Comparing, Differs};
 pub use config::Config;
 pub use count::{FileCount, SeriesCount};

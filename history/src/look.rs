@@ -58,6 +58,10 @@ pub struct WideRow {
     pub station: StationCode,
     /// When.
     pub taken_at: Timestamp,
+    /// When the last report that said anything of it reached us.
+    pub received_at: Timestamp,
+    /// Where that report stands in the journal.
+    pub position: u64,
     /// Value and flag of each parameter, in the order of their codes.
     pub cells: Vec<(ParameterCode, Option<f64>, Flag)>,
 }
@@ -223,6 +227,7 @@ impl Look {
             Some(Row {
                 station: station.clone(),
                 taken: row.taken,
+                received: row.received(),
                 position: row.position(),
                 cells,
             })
@@ -251,6 +256,7 @@ impl std::fmt::Debug for Look {
 struct Row {
     station: StationCode,
     taken: i64,
+    received: i64,
     position: u64,
     cells: Vec<(ParameterCode, Cell)>,
 }
@@ -308,6 +314,11 @@ impl<'a> FileSource<'a> {
 
     fn key(&self) -> Option<(&str, i64, u64)> {
         self.scan.key()
+    }
+
+    /// When the row that comes next reached us, and where it stands in the journal.
+    fn last(&self) -> (i64, u64) {
+        (self.scan.received(), self.scan.key().map_or(0, |(_, _, position)| position))
     }
 
     fn take(&mut self, into: &mut Vec<(ParameterCode, Cell)>) -> Result<(), HistoryError> {
@@ -370,6 +381,7 @@ impl Merged<'_> {
 
     fn next(&mut self, rows: &mut u64) -> Result<Option<WideRow>, HistoryError> {
         let (mut cells, mut now): (Vec<_>, Option<(StationCode, i64)>) = (Vec::new(), None);
+        let mut last = (0, 0);
         while let Some((next, key)) = self.first() {
             if now.as_ref().is_some_and(|(station, taken)| (station.as_str(), *taken) != key) {
                 break;
@@ -378,6 +390,7 @@ impl Merged<'_> {
             *rows += 1;
             match next {
                 Next::File(at) => {
+                    last = self.sources[at].last();
                     if now.is_none() {
                         now = Some((self.sources[at].station()?, taken));
                     }
@@ -385,6 +398,7 @@ impl Merged<'_> {
                 }
                 Next::Tail => {
                     let Some(row) = self.hot.take() else { break };
+                    last = (row.received, row.position);
                     self.hot = self.tail.next();
                     row.cells.iter().for_each(|(code, cell)| put(&mut cells, code, *cell));
                     now.get_or_insert((row.station, taken));
@@ -394,6 +408,8 @@ impl Merged<'_> {
         let wide = |(station, taken)| WideRow {
             station,
             taken_at: Timestamp::from_millis(taken),
+            received_at: Timestamp::from_millis(last.0),
+            position: last.1,
             cells: cells.into_iter().map(|(code, cell)| (code, cell.value, cell.flag)).collect(),
         };
         Ok(now.map(wide))
