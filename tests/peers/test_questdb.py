@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -41,6 +42,7 @@ line.tcp.enabled=false
 line.udp.enabled=false
 telemetry.enabled=false
 shared.worker.count=2
+dev.mode.enabled=true
 %(more)s
 """
 
@@ -498,3 +500,110 @@ def test_check_config_names_what_cannot_be_meant(engine):
 def saltline_binary():
     from conftest import SALTLINE
     return SALTLINE
+
+
+def test_a_table_that_questdb_does_not_go_on_with_is_told_until_it_does(engine, questdb):
+    saltline = following(engine, questdb.url, "t_suspended").start()
+    send(saltline, season(121, 60))
+    same(saltline, questdb, "t_suspended")
+    questdb.ask("ALTER TABLE t_suspended SUSPEND WAL")
+    wait_for("it is told", lambda: failed(saltline, "suspended") >= 1)
+    send(saltline, season(122, 60), "vam-kenh")
+    questdb.ask("ALTER TABLE t_suspended RESUME WAL")
+    same(saltline, questdb, "t_suspended")
+    assert set(refills(saltline)) == {"first"}
+
+
+def certificate(folder):
+    """A certificate for localhost that vouches for itself."""
+    key, crt = folder / "tls.key", folder / "tls.crt"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-keyout", key, "-out", crt, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                    "-addext", "basicConstraints=critical,CA:FALSE"],
+                   check=True, capture_output=True)
+    return key, crt
+
+
+def tunnel(folder, port):
+    """TLS in front of a port, as a proxy in front of QuestDB would be."""
+    key, crt = certificate(folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(crt, key)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def pipe(one, other):
+        try:
+            while data := one.recv(65536):
+                other.sendall(data)
+        except OSError:
+            pass
+        finally:
+            for end in (one, other):
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def serve():
+        while True:
+            plain, _ = listener.accept()
+            try:
+                one = context.wrap_socket(plain, server_side=True)
+            except OSError:
+                continue
+            other = socket.create_connection(("127.0.0.1", port))
+            threading.Thread(target=pipe, args=(one, other), daemon=True).start()
+            threading.Thread(target=pipe, args=(other, one), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"https://localhost:{listener.getsockname()[1]}", crt
+
+
+def test_over_tls_with_an_authority_of_our_own(engine, questdb, tmp_path):
+    url, crt = tunnel(tmp_path, questdb.port)
+    saltline = following(engine, url, "t_tls", tls_ca_file=str(crt)).start()
+    send(saltline, season(131, 60))
+    same(saltline, questdb, "t_tls")
+    path = "/api/v1/stations/xuan-hoa/readings?parameter=ph&from=2026-03-12T00:00:00Z&to=2026-04-12T00:00:00Z"
+    wait_for("the reader", lambda: answered(saltline, path))
+    saltline.stop()
+    # Whose certificate nobody we trust has signed gets nothing.
+    saltline.sections["history.questdb"]["tls_ca_file"] = ""
+    saltline.write_config()
+    saltline.start()
+    wait_for("it is told", lambda: failed(saltline, "away") >= 1)
+    assert saltline.metric("saltline_questdb_sent_total") == 0
+
+
+def test_a_long_series_is_one_answer_and_costs_little(engine, questdb, tmp_path):
+    """45,000 readings of a series, asked in three pieces by the reader. Also says what the follower costs."""
+    saltline = following(engine, questdb.url, "t_long", history={"tail_readings_max": 100000, "tail_age_max": "1s"})
+    saltline.start()
+    table = tmp_path / "long.csv"
+    rows = [f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(DAY - 60 * n))},xuan-hoa,{p},{n % 77 / 7!r},{u},\n"
+            for n in range(45_000) for p, u in (("salinity", "g/L"), ("water_level", "m"), ("ph", ""), ("turbidity", "NTU"))]
+    table.write_text("time_utc,station,parameter,value,unit,source_flag\n" + "".join(rows))
+    saltline.cli("import", str(table))
+    wait_for("it is there", lambda: questdb.ask("SELECT count() FROM t_long") == [[180_000]], seconds=120, pause=0.2)
+    seconds = cpu_of(saltline.process.pid, "questdb")
+    print(f"\nthe follower's thread: {seconds / 180_000 * 1e6:.2f} µs of CPU a reading")
+    wait_for("sealed", lambda: saltline.metric("saltline_history_tail_readings") == 0)
+    path = "/api/v1/stations/xuan-hoa/readings?parameter=salinity&from=2026-01-01T00:00:00Z&to=2026-04-12T00:00:00Z&every=10m"
+    wait_for("the reader", lambda: answered(saltline, path))
+    theirs = []
+    while path:
+        with urllib.request.urlopen(saltline.http + path, timeout=60) as answer:
+            theirs += json.loads(answer.read())["readings"]
+            link = re.search(r'<([^>]*)>', answer.headers.get("Link", ""))
+        path = link and link.group(1)
+    assert sum(row["count"] for row in theirs) == 45_000
+    assert saltline.readings("xuan-hoa", "turbidity") and reads(saltline, "behind") < 50
+
+
+def cpu_of(pid, name):
+    """Seconds of CPU that the thread of this name took."""
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        if (task / "comm").read_text().strip() == name:
+            fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
+            return (int(fields[11]) + int(fields[12])) / 100
+    raise AssertionError(f"no thread {name}")
