@@ -38,7 +38,7 @@ impl Lines {
     /// # Errors
     /// As [`send`](Self::send).
     pub(super) fn connect(config: &Config) -> Result<Self, Trouble> {
-        let sender = sender(config).map_err(trouble)?;
+        let sender = sender(config).map_err(|error| trouble(&error))?;
         Ok(Self { batch: sender.new_buffer(), sender, table: config.table.clone() })
     }
 
@@ -65,7 +65,7 @@ impl Lines {
             );
             return Ok(false);
         }
-        self.put(line).map_err(trouble)?;
+        self.put(line).map_err(|error| trouble(&error))?;
         Ok(true)
     }
 
@@ -92,7 +92,9 @@ impl Lines {
         let readings = self.len();
         if 0 < readings {
             let began = std::time::Instant::now();
-            self.sender.flush_and_keep_with_flags(&self.batch, true).map_err(trouble)?;
+            self.sender
+                .flush_and_keep_with_flags(&self.batch, true)
+                .map_err(|error| trouble(&error))?;
             metrics::histogram!("saltline_questdb_batch_seconds")
                 .record(began.elapsed().as_secs_f64());
             metrics::counter!("saltline_questdb_sent_total").increment(readings as u64);
@@ -129,7 +131,7 @@ fn sender(config: &Config) -> questdb::Result<Sender> {
     sender.build()
 }
 
-fn trouble(error: questdb::Error) -> Trouble {
+fn trouble(error: &questdb::Error) -> Trouble {
     let words = shortened(error.msg());
     match error.code() {
         ErrorCode::AuthError => Trouble::Login,

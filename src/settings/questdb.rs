@@ -125,10 +125,10 @@ fn table(key: &Key<'_>) -> Result<String, SettingsError> {
 }
 
 fn counted(key: &Key<'_>) -> Result<usize, SettingsError> {
-    key.count()?
-        .le(&BATCH_MAX)
-        .then(|| key.count())
-        .unwrap_or_else(|| Err(key.bad(&format!("write a whole number from 1 to {BATCH_MAX}"))))
+    match key.count()? {
+        count @ 1..=BATCH_MAX => Ok(count),
+        _ => Err(key.bad(&format!("write a whole number from 1 to {BATCH_MAX}"))),
+    }
 }
 
 fn timeout(key: &Key<'_>) -> Result<Duration, SettingsError> {
