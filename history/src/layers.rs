@@ -79,7 +79,7 @@ fn point(
 /// Where nothing was measured.
 const NOTHING: Cell = Cell { value: None, flag: domain::Flag::Missing };
 
-fn as_it_came(version: Version) -> Point {
+pub(crate) fn as_it_came(version: Version) -> Point {
     Point {
         taken_at: Timestamp::from_millis(version.taken),
         received_at: Timestamp::from_millis(version.received),

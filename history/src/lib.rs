@@ -24,6 +24,7 @@ mod seal; // from the tail to sealed files
 mod merge; // from many small files to few
 mod read; // ranges, buckets, latest
 mod layers; // as people corrected and approved it
+mod beside; // somebody else who keeps the same readings
 mod spells; // how long beyond a limit
 mod statistics; // how it is spread
 mod availability; // how much of it is there
@@ -40,6 +41,7 @@ pub mod longform; // readings as other programs keep them
 mod cache; // what was read from disk and may be asked again
 
 pub use availability::{Availability, Available, Gap, Rhythm};
+pub use beside::{Beside, BesideRow, NotNow};
 pub use compare::{Compared, Comparing, Differs};
 pub use config::Config;
 pub use count::{FileCount, SeriesCount};

@@ -66,6 +66,10 @@ pub struct WideRow {
     pub station: StationCode,
     /// When.
     pub taken_at: Timestamp,
+    /// When the last report that said anything of it reached us.
+    pub received_at: Timestamp,
+    /// Where that report stands in the journal.
+    pub position: u64,
     /// Value and flag of each parameter, in the order of their codes.
     pub cells: Vec<(ParameterCode, Option<f64>, Flag)>,
     /// How many of them people changed.
@@ -362,11 +366,16 @@ impl<'a> FileSource<'a> {
         self.scan.key()
     }
 
+    /// When the row that comes next reached us, and where it stands in the journal.
+    fn last(&self) -> (i64, u64) {
+        (self.scan.received(), self.scan.key().map_or(0, |(_, _, position)| position))
+    }
+
     fn take(&mut self, into: &mut Cells) -> Result<(), HistoryError> {
-        let (received, position) = (self.scan.received(), self.scan.key().map_or(0, |key| key.2));
+        let last = self.last();
         for (pair, code) in self.parameters.iter().enumerate() {
             if let Some(cell) = self.scan.cell(pair)? {
-                into.put(code, cell, (received, position));
+                into.put(code, cell, last);
             }
         }
         self.scan.step()?;
@@ -421,8 +430,14 @@ impl Cells {
     }
 
     /// What is shown of it; `None` where that is nothing.
-    fn row(self, wanted: &Wanted, station: StationCode, taken: i64) -> Option<WideRow> {
+    fn row(
+        self,
+        wanted: &Wanted,
+        (station, taken): (StationCode, i64),
+        (received, position): (i64, u64),
+    ) -> Option<WideRow> {
         let taken_at = Timestamp::from_millis(taken);
+        let received_at = Timestamp::from_millis(received);
         let (mut cells, mut changed) = (Vec::new(), 0);
         match self {
             Self::Plain(plain) => {
@@ -450,9 +465,13 @@ impl Cells {
                 }
             }
         }
-        (!cells.is_empty()).then_some(WideRow { station, taken_at, cells, changed })
+        let some = !cells.is_empty();
+        some.then_some(WideRow { station, taken_at, received_at, position, cells, changed })
     }
 }
+
+/// What is known of one station at one time, with when the last of it reached us and where it stands in the journal.
+type Gathered = ((StationCode, i64), (i64, u64), Cells);
 
 /// A month's files, what is not sealed of it and what edits put into it, row by row.
 struct Merged<'a> {
@@ -496,8 +515,8 @@ impl Merged<'_> {
 
     /// The next row of which something is shown.
     fn next(&mut self, rows: &mut u64) -> Result<Option<WideRow>, HistoryError> {
-        while let Some((station, taken, cells)) = self.gather(rows)? {
-            let row = cells.row(self.wanted, station, taken);
+        while let Some((key, last, cells)) = self.gather(rows)? {
+            let row = cells.row(self.wanted, key, last);
             if row.is_some() {
                 return Ok(row);
             }
@@ -506,12 +525,9 @@ impl Merged<'_> {
     }
 
     /// Everything of the next station and time.
-    fn gather(
-        &mut self,
-        rows: &mut u64,
-    ) -> Result<Option<(StationCode, i64, Cells)>, HistoryError> {
+    fn gather(&mut self, rows: &mut u64) -> Result<Option<Gathered>, HistoryError> {
         let mut cells = Cells::begin(self.wanted);
-        let mut now: Option<(StationCode, i64)> = None;
+        let (mut now, mut last): (Option<(StationCode, i64)>, _) = (None, (0, 0));
         while let Some((next, key)) = self.first() {
             if now.as_ref().is_some_and(|(station, taken)| (station.as_str(), *taken) != key) {
                 break;
@@ -524,6 +540,7 @@ impl Merged<'_> {
                     continue;
                 }
                 Next::File(at) => {
+                    last = self.sources[at].last();
                     if now.is_none() {
                         now = Some((self.sources[at].station()?, taken));
                     }
@@ -531,15 +548,15 @@ impl Merged<'_> {
                 }
                 Next::Tail => {
                     let Some(row) = self.hot.take() else { break };
+                    last = (row.received, row.position);
                     self.hot = self.tail.next();
-                    let at = (row.received, row.position);
-                    row.cells.iter().for_each(|(code, cell)| cells.put(code, *cell, at));
+                    row.cells.iter().for_each(|(code, cell)| cells.put(code, *cell, last));
                     now.get_or_insert((row.station, taken));
                 }
             }
             *rows += 1;
         }
-        Ok(now.map(|(station, taken)| (station, taken, cells)))
+        Ok(now.map(|key| (key, last, cells)))
     }
 }
 

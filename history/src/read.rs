@@ -98,6 +98,8 @@ impl History {
         if to <= from || query.limit == 0 {
             return Ok(());
         }
+        let Some(from) = self.visit_beside(query, &mut take) else { return Ok(()) };
+        let from = from.as_millis();
         let series = (query.station.as_str(), query.parameter.as_str());
         let known_by = query.as_of.map_or(i64::MAX, Timestamp::as_millis);
         let view = self.shared.view(series, (from, to), known_by);
@@ -133,9 +135,11 @@ impl History {
 }
 
 /// What one read works on.
-struct View {
+pub(crate) struct View {
     /// The series in memory, sorted by time and position.
-    hot: Vec<Version>,
+    pub(crate) hot: Vec<Version>,
+    /// What is sealed, up to this position of the journal.
+    pub(crate) sealed: Option<u64>,
     files: Files,
     span: (i64, i64),
     /// What reached us later does not count.
@@ -153,7 +157,12 @@ impl View {
 }
 
 impl Shared {
-    fn view(&self, (station, parameter): (&str, &str), span: (i64, i64), known_by: i64) -> View {
+    pub(crate) fn view(
+        &self,
+        (station, parameter): (&str, &str),
+        span: (i64, i64),
+        known_by: i64,
+    ) -> View {
         let mut hot = Vec::new();
         let state = self.read();
         let numbers = state.stations.find(station).zip(state.parameters.find(parameter));
@@ -163,10 +172,10 @@ impl Shared {
             }
             state.tail.series((station, parameter), span, known_by, &mut hot);
         }
-        let files = state.files.clone();
+        let (files, sealed) = (state.files.clone(), state.sealed);
         drop(state);
         hot.sort_by_key(|version| (version.taken, version.position));
-        View { hot, files, span, known_by }
+        View { hot, sealed, files, span, known_by }
     }
 
     /// One month of a series, every version of each time, in no order.
