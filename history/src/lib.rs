@@ -10,7 +10,7 @@
 //!
 //! Counted: `saltline_history_applied_total{outcome="stored|duplicate|corrected"}`, `…_sealed_total` and
 //! `…_merged_total` (readings), `…_seal_failed_total`, `…_merge_failed_total`, `…_lookup_failed_total`,
-//! `…_windows_read_total`, `…_orphans_total`, `…_damaged_total`; measured: `…_seal_seconds`, `…_merge_seconds`; shown:
+//! `…_windows_read_total`, `…_orphans_total`, `…_damaged_total`, `…_rollups_damaged_total`; measured: `…_seal_seconds`, `…_merge_seconds`; shown:
 //! `…_sealed_files`, `…_sealed_bytes`, `…_tail_readings`.
 
 mod config; // how much may wait in memory
@@ -21,6 +21,7 @@ mod apply; // from a journal record to the tail
 mod seal; // from the tail to sealed files
 mod merge; // from many small files to few
 mod read; // ranges, buckets, latest
+mod rollup; // what intervals come to, kept beside the readings
 mod spells; // how long beyond a limit
 mod tail; // readings in memory, by station
 mod series; // what is known of each series without looking
@@ -33,6 +34,7 @@ mod compare; // are they what the journal says?
 mod count; // how much of each series, in which bytes
 pub mod longform; // readings as other programs keep them
 mod cache; // what was read from disk and may be asked again
+mod packed; // a month of one series in few bits
 
 pub use compare::{Compared, Comparing, Differs};
 pub use config::Config;

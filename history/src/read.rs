@@ -2,13 +2,17 @@
 //! by month without one, so a season streams through a month's memory.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use domain::{Aggregation, Every, ParameterCode, StationCode, Timestamp};
 
 use crate::month::Month;
+use crate::packed::Packed;
 use crate::query::Bucketing;
+use crate::rollup::{Asked, Level, Piece, State};
+use crate::sealed::SealedFile;
 use crate::series::{Series, Version};
-use crate::store::{Files, Shared};
+use crate::store::{Files, Shared, lock};
 use crate::{Bucket, History, HistoryError, Latest, Point, Query};
 
 impl History {
@@ -40,7 +44,11 @@ impl History {
         aggregation: Aggregation,
     ) -> Result<Vec<Bucket>, HistoryError> {
         let mut buckets = Bucketing::new(every, query.limit, aggregation);
-        self.visit(query, |point| buckets.take(&point))?;
+        let direction = aggregation == Aggregation::Direction;
+        self.visit_kept(query, (every, direction), &|_| true, |piece| match piece {
+            Piece::Reading(version) => buckets.take(&point(version)),
+            Piece::Kept(kept) => buckets.merge(kept.state()),
+        })?;
         Ok(buckets.finish())
     }
 
@@ -110,6 +118,39 @@ impl History {
         Ok(())
     }
 
+    /// The same where what is kept of whole intervals does, if it is `enough`: an interval of `every` is made up of whole
+    /// ones.
+    pub(crate) fn visit_kept(
+        &self,
+        query: &Query,
+        (every, direction): (Every, bool),
+        enough: &dyn Fn(&State) -> bool,
+        mut take: impl FnMut(Piece) -> bool,
+    ) -> Result<(), HistoryError> {
+        let span = (query.from.as_millis(), query.to.as_millis());
+        if span.1 <= span.0 || query.limit == 0 {
+            return Ok(());
+        }
+        let series = (query.station.as_str(), query.parameter.as_str());
+        let known_by = query.as_of.map_or(i64::MAX, Timestamp::as_millis);
+        let view = self.shared.view(series, span, known_by);
+        let level = Level::within(every);
+        let asked = level.map(|level| Asked { series, span, level, direction, enough });
+        for month in view.months() {
+            let pieces = match &asked {
+                Some(asked) => self.shared.pieces(&view, month, asked)?,
+                None => {
+                    let all = self.shared.month(&view, month, series, span)?;
+                    all.into_iter().map(Piece::Reading).collect()
+                }
+            };
+            if !pieces.into_iter().all(&mut take) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
     /// A correction took the value of a series' latest reading away: finds the newest that still has one.
     pub(crate) fn find_latest_again(&self, station: u32, parameter: u32, taken: i64) {
         let (station_code, parameter_code) = {
@@ -127,13 +168,21 @@ impl History {
 }
 
 /// What one read works on.
-struct View {
+pub(crate) struct View {
     /// The series in memory, sorted by time and position.
     hot: Vec<Version>,
-    files: Files,
+    pub(crate) files: Files,
     span: (i64, i64),
     /// What reached us later does not count.
-    known_by: i64,
+    pub(crate) known_by: i64,
+    /// Our numbers of station and parameter; `None` where nothing ever came.
+    pub(crate) numbers: Option<(u32, u32)>,
+}
+
+/// Of one month, what is read row by row.
+pub(crate) struct Sources<'a> {
+    pub(crate) files: Vec<Arc<SealedFile>>,
+    hot: &'a [Version],
 }
 
 impl View {
@@ -144,7 +193,17 @@ impl View {
         let hot = self.hot.iter().map(|version| Month::of(version.taken));
         sealed.map(|file| file.facts.month).chain(hot).collect()
     }
+
+    /// What memory holds of a month, and no file yet.
+    pub(crate) fn of_month(&self, month: Month) -> Sources<'_> {
+        let start = self.hot.partition_point(|version| version.taken < month.start());
+        let end = self.hot.partition_point(|version| version.taken <= month.last());
+        Sources { files: Vec::new(), hot: &self.hot[start..end] }
+    }
 }
+
+/// Who asks for a week of a month reads all of it: row groups hold whole months of a station.
+const PACK_MS_MIN: i64 = 7 * 86_400_000;
 
 impl Shared {
     fn view(&self, (station, parameter): (&str, &str), span: (i64, i64), known_by: i64) -> View {
@@ -160,26 +219,81 @@ impl Shared {
         let files = state.files.clone();
         drop(state);
         hot.sort_by_key(|version| (version.taken, version.position));
-        View { hot, files, span, known_by }
+        View { hot, files, span, known_by, numbers }
     }
 
     /// One month of a series, each time once.
-    fn month(
+    pub(crate) fn month(
         &self,
         view: &View,
         month: Month,
         series: (&str, &str),
         (from, to): (i64, i64),
     ) -> Result<Vec<Version>, HistoryError> {
+        if let Some(packed) = self.packed(view, month, series)? {
+            let mut versions = Vec::new();
+            packed.between((from, to), &mut versions);
+            let hot = view.of_month(month);
+            let hot = hot.hot.iter().filter(|version| from <= version.taken && version.taken < to);
+            let sealed = versions.len();
+            versions.extend(hot);
+            return Ok(if sealed == versions.len() { versions } else { last_write_wins(versions) });
+        }
+        let mut sources = view.of_month(month);
+        let files = view.files.iter().filter(|f| f.facts.month == month && f.overlaps(from, to));
+        sources.files.extend(files.cloned());
+        self.versions(view, &sources, series, (from, to))
+    }
+
+    /// What the sealed files hold of a month, from memory. It is read whole where so much of it is asked that the rest
+    /// costs little; `None` where it is not in memory and less is asked, or not all that is known now.
+    fn packed(
+        &self,
+        view: &View,
+        month: Month,
+        series: (&str, &str),
+    ) -> Result<Option<Arc<Packed>>, HistoryError> {
+        let numbers = view.numbers.filter(|_| view.known_by == i64::MAX);
+        let Some((station, parameter)) = numbers else { return Ok(None) };
+        let files = || view.files.iter().filter(|file| file.facts.month == month);
+        let serials: Vec<u64> = files().map(|file| file.facts.serial).collect();
+        let key = (station, parameter, month);
+        let known = lock(&self.packed).get(key).filter(|packed| packed.serials == serials);
+        if known.is_some() {
+            return Ok(known);
+        }
+        let (from, to) = view.span;
+        let asked = to.min(month.last()).saturating_sub(from.max(month.start()));
+        if asked < PACK_MS_MIN || files().next().is_none() {
+            return Ok(None);
+        }
+        let whole = (month.start(), month.last().saturating_add(1));
         let mut versions = Vec::new();
-        for file in view.files.iter().filter(|f| f.facts.month == month && f.overlaps(from, to)) {
+        for file in files() {
+            let footer = file.footer(&self.footers)?;
+            file.series(&footer, series, whole, &mut versions)?;
+        }
+        let packed = Arc::new(Packed::of(serials, &last_write_wins(versions)));
+        lock(&self.packed).put(key, Arc::clone(&packed), packed.bytes());
+        Ok(Some(packed))
+    }
+
+    /// What these sources hold of a series, each time once.
+    pub(crate) fn versions(
+        &self,
+        view: &View,
+        sources: &Sources<'_>,
+        series: (&str, &str),
+        (from, to): (i64, i64),
+    ) -> Result<Vec<Version>, HistoryError> {
+        let mut versions = Vec::new();
+        for file in &sources.files {
             let footer = file.footer(&self.footers)?;
             file.series(&footer, series, (from, to), &mut versions)?;
         }
         versions.retain(|version| version.received <= view.known_by);
-        let start = view.hot.partition_point(|version| version.taken < month.start());
-        let end = view.hot.partition_point(|version| version.taken <= month.last());
-        versions.extend_from_slice(&view.hot[start..end]);
+        let hot = sources.hot.iter().filter(|version| from <= version.taken && version.taken < to);
+        versions.extend(hot);
         Ok(last_write_wins(versions))
     }
 
@@ -204,6 +318,9 @@ impl Shared {
 
 /// Of each time the version with the highest journal position, in the order of time.
 fn last_write_wins(mut versions: Vec<Version>) -> Vec<Version> {
+    if versions.is_sorted_by(|a, b| a.taken < b.taken) {
+        return versions;
+    }
     versions.sort_by_key(|version| (version.taken, version.position));
     versions.reverse();
     versions.dedup_by_key(|version| version.taken);

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use history::{Config, History, Query};
 
@@ -11,7 +10,7 @@ use crate::words::*;
 #[test]
 fn a_query_while_sealing_and_merging_misses_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let config = Config { tail_readings_max: 100, tail_age_max: Duration::from_hours(1) };
+    let config = Config { tail_readings_max: 100, ..Config::default() };
     let history = History::open(dir.path(), config).unwrap();
     let (applied, done) = (AtomicU64::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
