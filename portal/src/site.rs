@@ -148,6 +148,7 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
     at("/api/v1/stations/{code}", get(api::stations::one));
     at("/api/v1/stations/{code}/readings", get(api::readings::readings));
     at("/api/v1/stations/{code}/spells", get(api::spells::spells));
+    at("/api/v1/spells", get(api::spells::everywhere));
     at(
         "/api/v1/stations/{code}/commands",
         get(api::field::commands).post(api::field::make_command),
