@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::book::Book;
 use crate::clock::SystemClock;
+use crate::disk::Watch;
 use crate::engine::{Engine, SharedAnalyzer};
 use crate::errands::{Errands, SharedSeqs};
 use crate::export::{Circular10, Export, ExportError, Source};
@@ -340,6 +341,7 @@ impl Parts {
                 dead_letters: self.store.dead_letters.clone(),
                 dead_letter_bytes_max: config.dead_letter_bytes_max,
                 retain: config.retain,
+                disk: Mutex::new(Watch::new(&config.data_dir, config.disk)),
             },
         )?;
         let (follower, asked) = self.questdb(config)?;

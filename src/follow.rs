@@ -2,7 +2,7 @@
 //! who watch live. A thread of its own, because reading and sealing block.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use analytics::quality::Quality;
@@ -17,6 +17,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::assembly::Fatal;
+use crate::disk::Watch;
 use crate::publish::Outlet;
 
 /// Bytes read from the journal at a time: about 700 reports, some 2 ms of work, so that a stop is soon heard; and a size
@@ -229,6 +230,11 @@ pub fn keep(follower: &Keeper, runtime: &Handle, stop: &CancellationToken) -> Re
                 () = stop.cancelled() => {}
             }
         });
+        let mut disk = follower.disk.lock().unwrap_or_else(PoisonError::into_inner);
+        // The machine's time, as a disk has no other.
+        let now = crate::clock::SystemClock.now();
+        disk.look(now, &follower.journal, &follower.sealer.history);
+        drop(disk);
         follower.sealer.seal(false)?;
         let retained =
             SystemTime::UNIX_EPOCH + follower.now_since_epoch().saturating_sub(follower.retain);
@@ -250,6 +256,8 @@ pub struct Keeper {
     pub dead_letter_bytes_max: u64,
     /// Journal segments younger than this stay.
     pub retain: Duration,
+    /// The disk that all of it is on.
+    pub disk: Mutex<Watch>,
 }
 
 /// Turns history's hot tail into Parquet and tells the journal how far history is safe.

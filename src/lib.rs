@@ -4,7 +4,8 @@ pub mod cli; // what a person types
 pub mod settings; // what a person configured
 pub mod clock; // what time it is, or what a demo says it is
 pub mod store; // the data folder, opened
-pub mod follow; // history follows the journal
+pub mod disk; // how much room it has, how long it takes
+mod follow; // history follows the journal
 pub mod engine; // the analyzer follows the journal; verdicts go to the desk
 pub mod snapshot; // where the engine stood, so that a start is short
 pub mod rules; // what can be computed, and what became of the rest

@@ -43,7 +43,7 @@ impl Aggregation {
             Self::Direction => {
                 let mut all = Directions::default();
                 values.iter().for_each(|&degrees| all.add(degrees));
-                all.mean()
+                all.mean(u32::try_from(values.len()).unwrap_or(u32::MAX))
             }
         }
     }
@@ -64,34 +64,55 @@ impl FromStr for Aggregation {
     }
 }
 
-/// Directions as they are added up.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// Directions as they are added up. The sums are whole numbers, so they are the same in whatever order, and however
+/// grouped, the directions came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Directions {
-    east: f64,
-    north: f64,
-    count: u32,
+    /// In parts of a unit vector.
+    east: i128,
+    north: i128,
 }
 
 impl Directions {
+    /// Parts of a unit vector: 2^40, a millionth of a millionth, so an hour's or a year's mean is exact to far less than
+    /// any vane is.
+    const PARTS: f64 = 1_099_511_627_776.0;
     /// A resultant shorter than this, per reading, points nowhere: opposite winds cancel, and what is left is rounding.
     const NOWHERE: f64 = 1e-9;
 
-    /// Adds a direction in degrees.
+    /// Adds a direction in degrees. What is no number points nowhere.
     pub fn add(&mut self, degrees: f64) {
         let (east, north) = degrees.to_radians().sin_cos();
-        self.east += east;
-        self.north += north;
-        self.count = self.count.saturating_add(1);
+        self.east += (east * Self::PARTS).round() as i128;
+        self.north += (north * Self::PARTS).round() as i128;
     }
 
-    /// The direction of all, from 0 up to but not including 360 degrees; `None` of none, and where they cancel.
+    /// Adds the directions that others were made of.
+    pub fn merge(&mut self, other: Self) {
+        self.east += other.east;
+        self.north += other.north;
+    }
+
+    /// The sums to the east and to the north, to be kept.
     #[must_use]
-    pub fn mean(&self) -> Option<f64> {
-        let length = self.east.hypot(self.north);
-        if self.count == 0 || length <= Self::NOWHERE * f64::from(self.count) {
+    pub const fn sums(self) -> (i128, i128) {
+        (self.east, self.north)
+    }
+
+    /// What was kept.
+    #[must_use]
+    pub const fn of_sums((east, north): (i128, i128)) -> Self {
+        Self { east, north }
+    }
+
+    /// The direction of all `count`, from 0 up to but not including 360 degrees; `None` of none, and where they cancel.
+    #[must_use]
+    pub fn mean(self, count: u32) -> Option<f64> {
+        let (east, north) = (self.east as f64 / Self::PARTS, self.north as f64 / Self::PARTS);
+        if east.hypot(north) <= Self::NOWHERE * f64::from(count) {
             return None;
         }
-        let degrees = self.east.atan2(self.north).to_degrees().rem_euclid(360.0);
+        let degrees = east.atan2(north).to_degrees().rem_euclid(360.0);
         // The remainder of a tiny negative angle rounds up to 360 itself.
         Some(if degrees < 360.0 { degrees } else { 0.0 })
     }

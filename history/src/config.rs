@@ -19,10 +19,18 @@ pub struct Config {
     /// reads at most one hour of the journal again, and a month of a quiet province begins as 720 small files, of
     /// which seven of each size exist at most.
     pub tail_age_max: Duration,
+    /// What an interval comes to is kept where it stands for so many readings or more on average: it takes about as many
+    /// bytes as 16 readings do. The default is 24, so days are kept of readings every hour and hours of readings every
+    /// two minutes; see `docs/decisions/0041-roll-ups-lie-in-the-sealed-files.md`.
+    pub rollup_readings_min: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { tail_readings_max: 1_000_000, tail_age_max: Duration::from_hours(1) }
+        Self {
+            tail_readings_max: 1_000_000,
+            tail_age_max: Duration::from_hours(1),
+            rollup_readings_min: 24,
+        }
     }
 }

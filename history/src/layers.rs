@@ -8,6 +8,9 @@ use crate::series::{Cell, Version};
 
 /// Of each time the version with the highest journal position, in the order of time.
 pub(crate) fn last_write_wins(mut versions: Vec<Version>) -> Vec<Version> {
+    if versions.is_sorted_by(|a, b| a.taken < b.taken) {
+        return versions;
+    }
     versions.sort_by_key(|version| (version.taken, version.position));
     versions.reverse();
     versions.dedup_by_key(|version| version.taken);

@@ -12,7 +12,7 @@
 //!
 //! Counted: `saltline_history_applied_total{outcome="stored|duplicate|corrected"}`, `…_sealed_total` and
 //! `…_merged_total` (readings), `…_seal_failed_total`, `…_merge_failed_total`, `…_lookup_failed_total`,
-//! `…_windows_read_total`, `…_orphans_total`, `…_damaged_total`; measured: `…_seal_seconds`, `…_merge_seconds`; shown:
+//! `…_windows_read_total`, `…_orphans_total`, `…_damaged_total`, `…_rollups_damaged_total`; measured: `…_seal_seconds`, `…_merge_seconds`; shown:
 //! `…_sealed_files`, `…_sealed_bytes`, `…_tail_readings`.
 
 mod config; // how much may wait in memory
@@ -25,6 +25,7 @@ mod merge; // from many small files to few
 mod read; // ranges, buckets, latest
 mod layers; // as people corrected and approved it
 mod beside; // somebody else who keeps the same readings
+mod rollup; // what intervals come to, kept beside the readings
 mod spells; // how long beyond a limit
 mod statistics; // how it is spread
 mod availability; // how much of it is there
@@ -39,6 +40,7 @@ mod compare; // are they what the journal says?
 mod count; // how much of each series, in which bytes
 pub mod longform; // readings as other programs keep them
 mod cache; // what was read from disk and may be asked again
+mod packed; // a month of one series in few bits
 
 pub use availability::{Availability, Available, Gap, Rhythm};
 pub use beside::{Beside, BesideRow, NotNow};

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use domain::{ParameterCode, StationCode};
@@ -23,8 +24,11 @@ impl Shared {
     /// Merges once where a month has a full tier. What fails is logged, counted and tried again by the next seal; a
     /// damaged file is left out from then on.
     pub(crate) fn merge_one(&self, sealer: &mut Sealer) {
+        if self.rests.load(Ordering::Relaxed) {
+            return;
+        }
         let files = self.read().files.clone();
-        let Some(chosen) = choose(&files, |serial| !sealer.damaged.contains(&serial)) else {
+        let Some(chosen) = choose(&files, &|serial| !sealer.damaged.contains(&serial)) else {
             return;
         };
         let began = Instant::now();
@@ -87,7 +91,13 @@ impl Shared {
             sources.push(Source::new(file.scan(Arc::clone(footer))?, footer, &parameters));
         }
         let month = chosen[0].facts.month;
-        let mut writer = SealedWriter::create(&self.dir, month, serial, &parameters)?;
+        let mut writer = SealedWriter::create(
+            &self.dir,
+            month,
+            serial,
+            &parameters,
+            self.config.rollup_readings_min,
+        )?;
         match copy(&mut sources, &mut writer, parameters.len()) {
             Ok(()) => writer.finish(),
             Err(error) => {
@@ -144,18 +154,31 @@ fn copy(
 }
 
 /// The oldest files of the lowest full tier, of the oldest month that has one.
-fn choose(files: &[Arc<SealedFile>], sound: impl Fn(u64) -> bool) -> Option<Vec<Arc<SealedFile>>> {
+fn choose(files: &[Arc<SealedFile>], sound: &impl Fn(u64) -> bool) -> Option<Vec<Arc<SealedFile>>> {
     let mut tiers: BTreeMap<_, Vec<&Arc<SealedFile>>> = BTreeMap::new();
     for file in files.iter().filter(|file| sound(file.facts.serial)) {
         let tier = file.facts.rows.max(1).ilog(TIER_FILES as u64);
         tiers.entry((tier, file.facts.month)).or_default().push(file);
     }
-    tiers.into_values().find_map(|mut tier| {
+    let full = tiers.into_values().find_map(|mut tier| {
         tier.sort_by_key(|file| file.facts.serial);
         let chosen = tier.get(..TIER_FILES)?;
         let rows: u64 = chosen.iter().map(|file| file.facts.rows).sum();
         (rows <= MERGE_ROWS_MAX).then(|| chosen.iter().map(|file| Arc::clone(file)).collect())
-    })
+    });
+    full.or_else(|| rewritten(files, sound))
+}
+
+/// A file whose roll-ups somebody missed: written anew, by itself.
+fn rewritten(
+    files: &[Arc<SealedFile>],
+    sound: &impl Fn(u64) -> bool,
+) -> Option<Vec<Arc<SealedFile>>> {
+    let mut wanted = files.iter().filter(|file| {
+        let rewrite = file.rewrite.load(Ordering::Relaxed) && sound(file.facts.serial);
+        rewrite && file.facts.rows <= MERGE_ROWS_MAX
+    });
+    wanted.next().map(|file| vec![Arc::clone(file)])
 }
 
 fn union(footers: &[Arc<Footer>]) -> Vec<ParameterCode> {

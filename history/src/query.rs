@@ -4,6 +4,9 @@ use domain::{
     Aggregation, Directions, Edits, Every, Flag, Layer, ParameterCode, StationCode, Timestamp,
 };
 
+use crate::rollup::{Amount, State, Sum, counted};
+use crate::series::Cell;
+
 /// What became of the readings of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Applied {
@@ -131,7 +134,7 @@ pub(crate) struct Bucketing {
     end: Option<Timestamp>,
     limit: usize,
     aggregation: Aggregation,
-    sum: f64,
+    sum: Sum,
     directions: Directions,
     done: Vec<Bucket>,
 }
@@ -139,30 +142,50 @@ pub(crate) struct Bucketing {
 impl Bucketing {
     pub(crate) fn new(every: Every, limit: usize, aggregation: Aggregation) -> Self {
         let directions = Directions::default();
-        Self { every, end: None, limit, aggregation, sum: 0.0, directions, done: Vec::new() }
+        let (sum, done) = (Sum::default(), Vec::new());
+        Self { every, end: None, limit, aggregation, sum, directions, done }
     }
 
     /// Takes the next point; `false` when it would open a bucket beyond the limit.
     pub(crate) fn take(&mut self, point: &Point) -> bool {
-        // Points come in order, so the end alone says whether this one still belongs to it.
-        if self.end.is_none_or(|end| end <= point.taken_at) {
-            if self.limit <= self.done.len() {
-                return false;
-            }
-            let start = self.every.start(point.taken_at);
-            self.end = Some(self.every.end(start));
-            self.begin(start);
+        let opened = self.open(point.taken_at);
+        if opened {
+            self.add(point);
         }
-        self.add(point);
+        opened
+    }
+
+    /// Takes what the points of a stretch of time come to, which lies in one interval; `false` as above.
+    pub(crate) fn merge(&mut self, state: &State) -> bool {
+        let opened = self.open(Timestamp::from_millis(state.span.0));
+        if opened {
+            self.put_together(state);
+        }
+        opened
+    }
+
+    fn open(&mut self, at: Timestamp) -> bool {
+        // Points come in order, so the end alone says whether this one still belongs to it.
+        if self.end.is_some_and(|end| at < end) {
+            return true;
+        }
+        if self.limit <= self.done.len() {
+            return false;
+        }
+        self.settle();
+        let start = self.every.start(at);
+        self.end = Some(self.every.end(start));
+        self.begin(start);
         true
     }
 
-    pub(crate) fn finish(self) -> Vec<Bucket> {
+    pub(crate) fn finish(mut self) -> Vec<Bucket> {
+        self.settle();
         self.done
     }
 
     fn begin(&mut self, start: Timestamp) {
-        (self.sum, self.directions) = (0.0, Directions::default());
+        (self.sum, self.directions) = (Sum::default(), Directions::default());
         self.done.push(Bucket {
             start,
             min: None,
@@ -179,23 +202,53 @@ impl Bucketing {
     fn add(&mut self, point: &Point) {
         let Some(bucket) = self.done.last_mut() else { return };
         bucket.flag = bucket.flag.worse(point.flag);
-        let Some(value) = point.value else { return };
-        if matches!(point.flag, Flag::Bad | Flag::Missing) {
-            return;
-        }
+        let Some(value) = counted(Cell { value: point.value, flag: point.flag }) else { return };
         let now = At { value, taken_at: point.taken_at };
         bucket.count = bucket.count.saturating_add(1);
         bucket.first.get_or_insert(now);
         bucket.last = Some(now);
         if self.aggregation == Aggregation::Direction {
             self.directions.add(value);
-            bucket.mean = self.directions.mean();
             return;
         }
-        self.sum += value;
-        bucket.mean = Some(self.sum / f64::from(bucket.count));
-        bucket.total = (self.aggregation == Aggregation::Total).then_some(self.sum);
-        bucket.min = Some(bucket.min.filter(|min| min.value <= value).unwrap_or(now));
-        bucket.max = Some(bucket.max.filter(|max| value <= max.value).unwrap_or(now));
+        self.sum.add(value);
+        bucket.extremes(now, now);
+    }
+
+    fn put_together(&mut self, state: &State) {
+        let Some(bucket) = self.done.last_mut() else { return };
+        bucket.flag = bucket.flag.worse(state.flag);
+        let Some(counted) = &state.counted else { return };
+        let at = |(value, taken)| At { value, taken_at: Timestamp::from_millis(taken) };
+        bucket.count = bucket.count.saturating_add(state.count);
+        bucket.first.get_or_insert(at(counted.first));
+        bucket.last = Some(at(counted.last));
+        match &counted.amount {
+            Amount::Number { min, max, sum } => {
+                self.sum.merge(sum);
+                bucket.extremes(at(*min), at(*max));
+            }
+            Amount::Vectors(directions) => self.directions.merge(*directions),
+        }
+    }
+
+    /// The open interval will get no more: what its readings come to.
+    fn settle(&mut self) {
+        let Some(bucket) = self.done.last_mut().filter(|bucket| 0 < bucket.count) else { return };
+        if self.aggregation == Aggregation::Direction {
+            bucket.mean = self.directions.mean(bucket.count);
+            return;
+        }
+        let sum = self.sum.value();
+        bucket.mean = Some(sum / f64::from(bucket.count));
+        bucket.total = (self.aggregation == Aggregation::Total).then_some(sum);
+    }
+}
+
+impl Bucket {
+    /// Takes the least and the greatest of what came later: of equal ones the first stands.
+    fn extremes(&mut self, least: At, greatest: At) {
+        self.min = Some(self.min.filter(|min| min.value <= least.value).unwrap_or(least));
+        self.max = Some(self.max.filter(|max| greatest.value <= max.value).unwrap_or(greatest));
     }
 }

@@ -2,14 +2,18 @@
 //! by month without one, so a season streams through a month's memory.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use domain::{Aggregation, Every, ParameterCode, StationCode, Timestamp};
 
 use crate::layers::{self, last_write_wins};
 use crate::month::Month;
+use crate::packed::Packed;
 use crate::query::Bucketing;
+use crate::rollup::{Asked, Level, Piece, State};
+use crate::sealed::SealedFile;
 use crate::series::{Series, Version};
-use crate::store::{Files, Shared};
+use crate::store::{Files, Shared, lock};
 use crate::{Bucket, History, HistoryError, Latest, Point, Query};
 
 impl History {
@@ -41,7 +45,15 @@ impl History {
         aggregation: Aggregation,
     ) -> Result<Vec<Bucket>, HistoryError> {
         let mut buckets = Bucketing::new(every, query.limit, aggregation);
-        self.visit(query, |point| buckets.take(&point))?;
+        if self.by_readings(query) {
+            self.visit(query, |point| buckets.take(&point))?;
+            return Ok(buckets.finish());
+        }
+        let direction = aggregation == Aggregation::Direction;
+        self.visit_kept(query, (every, direction), &|_| true, |piece| match piece {
+            Piece::Reading(version) => buckets.take(&layers::as_it_came(version)),
+            Piece::Kept(kept) => buckets.merge(kept.state()),
+        })?;
         Ok(buckets.finish())
     }
 
@@ -103,16 +115,61 @@ impl History {
         let series = (query.station.as_str(), query.parameter.as_str());
         let known_by = query.as_of.map_or(i64::MAX, Timestamp::as_millis);
         let view = self.shared.view(series, (from, to), known_by);
+        if !is_edited(query) {
+            for month in view.months() {
+                let versions = self.shared.month(&view, month, series, (from, to))?;
+                if !versions.into_iter().map(layers::as_it_came).all(&mut take) {
+                    return Ok(());
+                }
+            }
+            return Ok(());
+        }
         let fills = query.edits.fills(query.from, query.to);
         let filled = fills.iter().map(|at| Month::of(at.as_millis()));
         let months: BTreeSet<Month> = view.months().into_iter().chain(filled).collect();
         for month in months {
-            let versions = self.shared.month(&view, month, series, (from, to))?;
+            let versions = self.shared.every_version(&view, month, series, (from, to))?;
             let span = (from.max(month.start()), to.min(month.last().saturating_add(1)));
-            for point in layers::shown(versions, &query.edits, known_by, span) {
-                if !take(point) {
-                    return Ok(());
+            if !layers::shown(versions, &query.edits, known_by, span).into_iter().all(&mut take) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Must every reading be looked at? What is kept of intervals is of readings as they came, and here.
+    pub(crate) fn by_readings(&self, query: &Query) -> bool {
+        self.beside.is_some() || is_edited(query)
+    }
+
+    /// The same where what is kept of whole intervals does, if it is `enough`: an interval of `every` is made up of whole
+    /// ones.
+    pub(crate) fn visit_kept(
+        &self,
+        query: &Query,
+        (every, direction): (Every, bool),
+        enough: &dyn Fn(&State) -> bool,
+        mut take: impl FnMut(Piece) -> bool,
+    ) -> Result<(), HistoryError> {
+        let span = (query.from.as_millis(), query.to.as_millis());
+        if span.1 <= span.0 || query.limit == 0 {
+            return Ok(());
+        }
+        let series = (query.station.as_str(), query.parameter.as_str());
+        let known_by = query.as_of.map_or(i64::MAX, Timestamp::as_millis);
+        let view = self.shared.view(series, span, known_by);
+        let level = Level::within(every);
+        let asked = level.map(|level| Asked { series, span, level, direction, enough });
+        for month in view.months() {
+            let pieces = match &asked {
+                Some(asked) => self.shared.pieces(&view, month, asked)?,
+                None => {
+                    let all = self.shared.month(&view, month, series, span)?;
+                    all.into_iter().map(Piece::Reading).collect()
                 }
+            };
+            if !pieces.into_iter().all(&mut take) {
+                return Ok(());
             }
         }
         Ok(())
@@ -134,16 +191,29 @@ impl History {
     }
 }
 
+/// Does anything show otherwise than it came?
+fn is_edited(query: &Query) -> bool {
+    !query.edits.within(query.from, query.to).change_nothing()
+}
+
 /// What one read works on.
 pub(crate) struct View {
     /// The series in memory, sorted by time and position.
     pub(crate) hot: Vec<Version>,
     /// What is sealed, up to this position of the journal.
     pub(crate) sealed: Option<u64>,
-    files: Files,
+    pub(crate) files: Files,
     span: (i64, i64),
     /// What reached us later does not count.
-    known_by: i64,
+    pub(crate) known_by: i64,
+    /// Our numbers of station and parameter; `None` where nothing ever came.
+    pub(crate) numbers: Option<(u32, u32)>,
+}
+
+/// Of one month, what is read row by row.
+pub(crate) struct Sources<'a> {
+    pub(crate) files: Vec<Arc<SealedFile>>,
+    hot: &'a [Version],
 }
 
 impl View {
@@ -154,7 +224,17 @@ impl View {
         let hot = self.hot.iter().map(|version| Month::of(version.taken));
         sealed.map(|file| file.facts.month).chain(hot).collect()
     }
+
+    /// What memory holds of a month, and no file yet.
+    pub(crate) fn of_month(&self, month: Month) -> Sources<'_> {
+        let start = self.hot.partition_point(|version| version.taken < month.start());
+        let end = self.hot.partition_point(|version| version.taken <= month.last());
+        Sources { files: Vec::new(), hot: &self.hot[start..end] }
+    }
 }
+
+/// Who asks for a week of a month reads all of it: row groups hold whole months of a station.
+const PACK_MS_MIN: i64 = 7 * 86_400_000;
 
 impl Shared {
     pub(crate) fn view(
@@ -175,26 +255,106 @@ impl Shared {
         let (files, sealed) = (state.files.clone(), state.sealed);
         drop(state);
         hot.sort_by_key(|version| (version.taken, version.position));
-        View { hot, sealed, files, span, known_by }
+        View { hot, sealed, files, span, known_by, numbers }
     }
 
     /// One month of a series, every version of each time, in no order.
-    fn month(
+    fn every_version(
         &self,
         view: &View,
         month: Month,
         series: (&str, &str),
         (from, to): (i64, i64),
     ) -> Result<Vec<Version>, HistoryError> {
+        let mut sources = view.of_month(month);
+        let files = view.files.iter().filter(|f| f.facts.month == month && f.overlaps(from, to));
+        sources.files.extend(files.cloned());
+        self.gather(view, &sources, series, (from, to))
+    }
+
+    /// One month of a series, each time once.
+    pub(crate) fn month(
+        &self,
+        view: &View,
+        month: Month,
+        series: (&str, &str),
+        (from, to): (i64, i64),
+    ) -> Result<Vec<Version>, HistoryError> {
+        if let Some(packed) = self.packed(view, month, series)? {
+            let mut versions = Vec::new();
+            packed.between((from, to), &mut versions);
+            let hot = view.of_month(month);
+            let hot = hot.hot.iter().filter(|version| from <= version.taken && version.taken < to);
+            let sealed = versions.len();
+            versions.extend(hot);
+            return Ok(if sealed == versions.len() { versions } else { last_write_wins(versions) });
+        }
+        let mut sources = view.of_month(month);
+        let files = view.files.iter().filter(|f| f.facts.month == month && f.overlaps(from, to));
+        sources.files.extend(files.cloned());
+        self.versions(view, &sources, series, (from, to))
+    }
+
+    /// What the sealed files hold of a month, from memory. It is read whole where so much of it is asked that the rest
+    /// costs little; `None` where it is not in memory and less is asked, or not all that is known now.
+    fn packed(
+        &self,
+        view: &View,
+        month: Month,
+        series: (&str, &str),
+    ) -> Result<Option<Arc<Packed>>, HistoryError> {
+        let numbers = view.numbers.filter(|_| view.known_by == i64::MAX);
+        let Some((station, parameter)) = numbers else { return Ok(None) };
+        let files = || view.files.iter().filter(|file| file.facts.month == month);
+        let serials: Vec<u64> = files().map(|file| file.facts.serial).collect();
+        let key = (station, parameter, month);
+        let known = lock(&self.packed).get(key).filter(|packed| packed.serials == serials);
+        if known.is_some() {
+            return Ok(known);
+        }
+        let (from, to) = view.span;
+        let asked = to.min(month.last()).saturating_sub(from.max(month.start()));
+        if asked < PACK_MS_MIN || files().next().is_none() {
+            return Ok(None);
+        }
+        let whole = (month.start(), month.last().saturating_add(1));
         let mut versions = Vec::new();
-        for file in view.files.iter().filter(|f| f.facts.month == month && f.overlaps(from, to)) {
+        for file in files() {
+            let footer = file.footer(&self.footers)?;
+            file.series(&footer, series, whole, &mut versions)?;
+        }
+        let packed = Arc::new(Packed::of(serials, &last_write_wins(versions)));
+        lock(&self.packed).put(key, Arc::clone(&packed), packed.bytes());
+        Ok(Some(packed))
+    }
+
+    /// What these sources hold of a series, each time once.
+    pub(crate) fn versions(
+        &self,
+        view: &View,
+        sources: &Sources<'_>,
+        series: (&str, &str),
+        span: (i64, i64),
+    ) -> Result<Vec<Version>, HistoryError> {
+        Ok(last_write_wins(self.gather(view, sources, series, span)?))
+    }
+
+    /// The same with every version of each time, in no order.
+    fn gather(
+        &self,
+        view: &View,
+        sources: &Sources<'_>,
+        series: (&str, &str),
+        (from, to): (i64, i64),
+    ) -> Result<Vec<Version>, HistoryError> {
+        let mut versions = Vec::new();
+        for file in &sources.files {
             let footer = file.footer(&self.footers)?;
             file.series(&footer, series, (from, to), &mut versions)?;
         }
         versions.retain(|version| version.received <= view.known_by);
-        let start = view.hot.partition_point(|version| version.taken < month.start());
-        let end = view.hot.partition_point(|version| version.taken <= month.last());
-        versions.extend_from_slice(&view.hot[start..end]);
+        let hot = sources.hot.iter().filter(|version| from <= version.taken && version.taken < to);
+        versions.extend(hot);
         Ok(versions)
     }
 
@@ -207,7 +367,7 @@ impl Shared {
         let span = (i64::MIN, taken.saturating_add(1));
         let view = self.view(series, span, i64::MAX);
         for month in view.months().into_iter().rev() {
-            let versions = last_write_wins(self.month(&view, month, series, span)?);
+            let versions = self.month(&view, month, series, span)?;
             let newest = versions.into_iter().rev().find(|version| version.cell.value.is_some());
             if newest.is_some() {
                 return Ok(newest);

@@ -148,7 +148,13 @@ impl Shared {
             used.iter().map(|&number| sealing.parameters[number as usize].clone()).collect();
         let mut place = vec![0; sealing.parameters.len()];
         used.iter().enumerate().for_each(|(at, &number)| place[number as usize] = at);
-        let mut writer = SealedWriter::create(&self.dir, month, serial, &codes)?;
+        let mut writer = SealedWriter::create(
+            &self.dir,
+            month,
+            serial,
+            &codes,
+            self.config.rollup_readings_min,
+        )?;
         let mut cells = vec![None; codes.len()];
         let wrote = sealing.rows(month, order).try_for_each(|(station, row)| {
             cells.fill(None);

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use domain::{Every, Flag, Timestamp};
+use domain::{Every, Timestamp};
 
+use crate::rollup::{Amount, Counted, Piece, State, counted};
+use crate::series::Cell;
 use crate::{History, HistoryError, Point, Query};
 
 /// A side of a limit.
@@ -22,6 +24,13 @@ impl Beyond {
             Self::Above(limit) => value - limit,
             Self::Below(limit) => limit - value,
         }
+    }
+
+    /// Are all of them beyond the limit, or none? `None` where some are.
+    fn side(self, counted: &Counted) -> Option<bool> {
+        let Amount::Number { min, max, .. } = &counted.amount else { return None };
+        let sides = (0.0 <= self.depth(min.0), 0.0 <= self.depth(max.0));
+        (sides.0 == sides.1).then_some(sides.0)
     }
 }
 
@@ -55,8 +64,22 @@ impl History {
         gap_max: Duration,
     ) -> Result<Vec<Spells>, HistoryError> {
         let mut counting = Counting::new(every, beyond, gap_max, query.limit);
-        let all = Query { limit: usize::MAX, ..query.clone() };
-        self.visit(&all, |point| counting.take(&point))?;
+        if self.by_readings(query) {
+            let all = Query { limit: usize::MAX, ..query.clone() };
+            self.visit(&all, |Point { taken_at, value, flag, .. }| {
+                counting.take(taken_at.as_millis(), Cell { value, flag })
+            })?;
+            return Ok(counting.done);
+        }
+        let gap = counting.gap_max;
+        // A day that stays on one side of the limit, without a gap, needs no look at its readings.
+        let enough = |state: &State| {
+            state.counted.as_ref().is_none_or(|c| c.gap <= gap && beyond.side(c).is_some())
+        };
+        self.visit_kept(query, (every, false), &enough, |piece| match piece {
+            Piece::Reading(version) => counting.take(version.taken, version.cell),
+            Piece::Kept(kept) => counting.take_kept(kept.state()),
+        })?;
         Ok(counting.done)
     }
 }
@@ -65,15 +88,19 @@ impl History {
 struct Counting {
     every: Every,
     beyond: Beyond,
-    gap_max: Duration,
+    /// In milliseconds.
+    gap_max: i64,
     limit: usize,
     last: Option<(i64, f64)>,
     /// When the spell that reaches the last reading began, or the interval if that is later; in milliseconds.
     since: Option<f64>,
     /// The end of the interval that is open.
     end: Option<i64>,
-    /// Milliseconds beyond the limit in it: kept as they are until it ends, so that no rounding adds up.
-    beyond_ms: f64,
+    /// Milliseconds beyond the limit in it: whole ones of lines that lie beyond it from end to end, so that a day added
+    /// in one is what its lines come to, and the parts of those that cross it, kept as they are until it ends, so that no
+    /// rounding adds up.
+    whole_ms: i64,
+    parts_ms: f64,
     longest_ms: f64,
     done: Vec<Spells>,
 }
@@ -81,20 +108,45 @@ struct Counting {
 impl Counting {
     fn new(every: Every, beyond: Beyond, gap_max: Duration, limit: usize) -> Self {
         let (last, since, end) = (None, None, None);
-        let (beyond_ms, longest_ms, done) = (0.0, 0.0, Vec::new());
-        Self { every, beyond, gap_max, limit, last, since, end, beyond_ms, longest_ms, done }
+        let (whole_ms, parts_ms, longest_ms, done) = (0, 0.0, 0.0, Vec::new());
+        let gap_max = i64::try_from(gap_max.as_millis()).unwrap_or(i64::MAX);
+        Self {
+            every,
+            beyond,
+            gap_max,
+            limit,
+            last,
+            since,
+            end,
+            whole_ms,
+            parts_ms,
+            longest_ms,
+            done,
+        }
     }
 
     /// `false` when the interval it would open is one too many.
-    fn take(&mut self, point: &Point) -> bool {
-        let trusted = !matches!(point.flag, Flag::Bad | Flag::Missing);
-        let Some(value) = point.value.filter(|value| trusted && value.is_finite()) else {
-            return true;
-        };
-        let now = (point.taken_at.as_millis(), value);
+    fn take(&mut self, taken: i64, cell: Cell) -> bool {
+        let Some(value) = counted(cell).filter(|value| value.is_finite()) else { return true };
+        self.reading((taken, value))
+    }
+
+    /// Takes readings that are all on one side of the limit and close to each other: the line to the first of them, and
+    /// from there to the last as if it were one.
+    fn take_kept(&mut self, state: &State) -> bool {
+        let Some(counted) = &state.counted else { return true };
+        let (first, last) = (counted.first, counted.last);
+        if !self.reading((first.1, first.0)) {
+            return false;
+        }
+        self.last = Some((last.1, last.0));
+        first.1 == last.1 || self.line((first.1, first.0), (last.1, last.0))
+    }
+
+    fn reading(&mut self, now: (i64, f64)) -> bool {
         if let Some(before) = self.last.replace(now) {
             let apart = now.0.saturating_sub(before.0);
-            if i128::from(apart) <= i128::try_from(self.gap_max.as_millis()).unwrap_or(i128::MAX) {
+            if apart <= self.gap_max {
                 return self.line(before, now);
             }
             self.since = None;
@@ -138,10 +190,14 @@ impl Counting {
             self.since = Some(enters);
             open.spells = open.spells.saturating_add(1);
         }
-        self.beyond_ms += leaves - enters;
+        if (enters, leaves) == (from as f64, until as f64) {
+            self.whole_ms = self.whole_ms.saturating_add(until - from);
+        } else {
+            self.parts_ms += leaves - enters;
+        }
         let since = self.since.unwrap_or(enters);
         self.longest_ms = self.longest_ms.max(leaves - since);
-        open.beyond = millis(self.beyond_ms);
+        open.beyond = millis(self.whole_ms as f64 + self.parts_ms);
         open.longest = millis(self.longest_ms);
         if leaves < until as f64 {
             self.since = None;
@@ -155,7 +211,7 @@ impl Counting {
         }
         let start = self.every.start(Timestamp::from_millis(at));
         self.end = Some(self.every.end(start).as_millis());
-        (self.beyond_ms, self.longest_ms, self.since) = (0.0, 0.0, None);
+        (self.whole_ms, self.parts_ms, self.longest_ms, self.since) = (0, 0.0, 0.0, None);
         let (beyond, known, longest) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         self.done.push(Spells { start, beyond, known, spells: 0, longest });
         true

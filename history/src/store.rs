@@ -3,13 +3,17 @@
 use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use domain::{ParameterCode, StationCode, Timestamp};
 
 use crate::apply::{Counters, Window, Writer};
 use crate::cache::Cache;
+use crate::month::Month;
 use crate::names::Names;
+use crate::packed::Packed;
+use crate::rollup::{Block, Level};
 use crate::seal::{Sealer, Sealing};
 use crate::sealed::{self, Footer, MANIFEST, Manifest, Rows, SealedFile};
 use crate::series::SeriesTable;
@@ -25,6 +29,11 @@ const WINDOWS_BYTES_MAX: usize = 16 << 20;
 /// Decoded row groups for the same look-ups: when a seal falls between two swapped reports of many stations, all of them
 /// ask the same small file. A small file's group takes 100 kB, a large one's 1 MB.
 const BLOCKS_BYTES_MAX: usize = 6 << 20;
+
+/// Months of series as they were read, three bytes a reading: a year of 200 series every 15 minutes takes 21 MiB.
+const PACKED_BYTES_MAX: usize = 24 << 20;
+/// What intervals come to, decoded, 200 bytes each: the days of a year of 200 series take 14 MiB.
+const BLOCKS_KEPT_BYTES_MAX: usize = 16 << 20;
 
 /// Readings over time. Cheap to clone; all clones are one store.
 #[derive(Clone)]
@@ -46,7 +55,12 @@ pub(crate) struct Shared {
     pub(crate) windows: Mutex<Cache<u32, Window>>,
     /// By a file's serial number and the row group's place in it.
     pub(crate) blocks: Mutex<Cache<(u64, usize), Rows>>,
+    /// By station and parameter.
+    pub(crate) packed: Mutex<Cache<(u32, u32, Month), Packed>>,
+    /// By a file's serial number, station, parameter and level.
+    pub(crate) kept: Mutex<Cache<(u64, u32, u32, Level), Block>>,
     pub(crate) counters: Counters,
+    pub(crate) rests: AtomicBool,
     /// Locked while any clone lives.
     _lock: File,
 }
@@ -97,7 +111,10 @@ impl History {
             footers: Mutex::new(Cache::new(FOOTERS_BYTES_MAX)),
             windows: Mutex::new(Cache::new(WINDOWS_BYTES_MAX)),
             blocks: Mutex::new(Cache::new(BLOCKS_BYTES_MAX)),
+            packed: Mutex::new(Cache::new(PACKED_BYTES_MAX)),
+            kept: Mutex::new(Cache::new(BLOCKS_KEPT_BYTES_MAX)),
             counters: Counters::new(),
+            rests: AtomicBool::new(false),
             _lock: lock,
         };
         Ok(Self { shared: Arc::new(shared), beside: None })
@@ -117,6 +134,11 @@ impl History {
     pub fn is_full(&self) -> bool {
         let state = self.shared.read();
         self.shared.config.tail_readings_max.saturating_mul(2) <= state.unsealed(|t| t.readings)
+    }
+
+    /// Lets what can wait rest, or go on: files are sealed and not merged. For a disk that is full or slow.
+    pub fn rest(&self, rests: bool) {
+        self.shared.rests.store(rests, Ordering::Relaxed);
     }
 
     /// How much there is.

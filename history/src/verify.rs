@@ -65,6 +65,7 @@ impl Unverified {
             rows += 1;
             scan.step()?;
         }
+        file.verify_rolled(&footer)?;
         if rows != self.facts.rows {
             let what = format!("it has {rows} rows, sealed were {}", self.facts.rows);
             return Err(HistoryError::damaged(&self.path, what));

@@ -9,7 +9,7 @@
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,8 @@ pub struct Shared {
     pub segment_bytes_max: u64,
     pub queue: Mutex<Queue>,
     pub wake: Condvar,
+    /// The longest sync since somebody asked, in microseconds.
+    pub slowest_sync_us: AtomicU64,
     /// Bytes that may wait, as permits.
     pub room: Arc<Semaphore>,
     pub segments: RwLock<Vec<Segment>>,
@@ -157,7 +159,10 @@ impl Writer {
             self.until_there_is_room(Self::roll)?;
         }
         self.until_there_is_room(Self::write)?;
+        let written = Instant::now();
         self.sync()?;
+        let took = u64::try_from(written.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.shared.slowest_sync_us.fetch_max(took, Ordering::Relaxed);
         self.publish(&notes);
         metrics::histogram!("saltline_journal_commit_records").record(notes.len() as f64);
         metrics::histogram!("saltline_journal_commit_seconds").record(started.elapsed());

@@ -116,6 +116,7 @@ impl Journal {
             queue: Mutex::new(Queue { next: found.end, ..Queue::default() }),
             wake: std::sync::Condvar::new(),
             room: Arc::new(Semaphore::new(queue_bytes_max)),
+            slowest_sync_us: std::sync::atomic::AtomicU64::new(0),
             segments: RwLock::new(found.segments),
             durable: watch::Sender::new(found.end),
             state: watch::Sender::new(State::Healthy),
@@ -232,6 +233,13 @@ impl Journal {
     #[must_use]
     pub fn watch_state(&self) -> watch::Receiver<State> {
         self.inner.shared.state.subscribe()
+    }
+
+    /// The longest sync since this was asked last; zero where there was none.
+    #[must_use]
+    pub fn slowest_sync(&self) -> std::time::Duration {
+        let slowest = &self.inner.shared.slowest_sync_us;
+        std::time::Duration::from_micros(slowest.swap(0, std::sync::atomic::Ordering::Relaxed))
     }
 
     /// How the journal is.

@@ -194,10 +194,7 @@ impl View for Rooms {
     ) -> Answer<'_, Vec<Spells>> {
         Box::pin(async move {
             let query = query(wanted, BUCKETS_MAX);
-            let beyond = match beyond {
-                Beyond::Above(limit) => history::Beyond::Above(limit),
-                Beyond::Below(limit) => history::Beyond::Below(limit),
-            };
+            let beyond = of_history(beyond);
             let found = self.ask(move |history| history.spells(&query, every, beyond, gap_max));
             Ok(found.await?.into_iter().map(spells).collect())
         })
@@ -214,6 +211,32 @@ impl View for Rooms {
         Box::pin(async move {
             let query = query(wanted, usize::MAX);
             self.ask(move |history| history.availability(&query, rhythm)).await
+        })
+    }
+
+    fn spells_of(
+        &self,
+        wanted: Vec<(Wanted, Duration)>,
+        every: Every,
+        beyond: Beyond,
+    ) -> Answer<'_, Vec<Vec<Spells>>> {
+        Box::pin(async move {
+            let beyond = of_history(beyond);
+            // One part for each core of the smallest machine; a greater one has others to answer meanwhile.
+            let half = wanted.len().div_ceil(2).max(1);
+            let part = |wanted: &[(Wanted, Duration)]| {
+                let part = wanted.to_vec();
+                self.ask(move |history| {
+                    let one = |(wanted, gap_max)| {
+                        history.spells(&query(wanted, BUCKETS_MAX), every, beyond, gap_max)
+                    };
+                    part.into_iter().map(one).collect::<Result<Vec<_>, _>>()
+                })
+            };
+            let parts: Vec<_> = wanted.chunks(half).map(part).collect();
+            let found = futures_util::future::try_join_all(parts).await?;
+            let found = found.into_iter().flatten();
+            Ok(found.map(|one| one.into_iter().map(spells).collect()).collect())
         })
     }
 
@@ -344,6 +367,13 @@ fn bucket(bucket: history::Bucket) -> Bucket {
     let (min, max) = (min.map(at), max.map(at));
     let (first, last) = (first.map(at), last.map(at));
     Bucket { start, min, max, first, last, mean, total, count, flag }
+}
+
+fn of_history(beyond: Beyond) -> history::Beyond {
+    match beyond {
+        Beyond::Above(limit) => history::Beyond::Above(limit),
+        Beyond::Below(limit) => history::Beyond::Below(limit),
+    }
 }
 
 fn spells(spells: history::Spells) -> Spells {

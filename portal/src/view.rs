@@ -383,6 +383,22 @@ pub trait View: Send + Sync + 'static {
     fn spread(&self, wanted: Wanted, spread: Spread) -> Answer<'_, Option<Vec<Group>>>;
     /// How much of a series is there.
     fn availability(&self, wanted: Wanted, rhythm: Rhythm) -> Answer<'_, Available>;
+
+    /// The same of many series, each with its own `gap_max`, in their order.
+    fn spells_of(
+        &self,
+        wanted: Vec<(Wanted, Duration)>,
+        every: Every,
+        beyond: Beyond,
+    ) -> Answer<'_, Vec<Vec<Spells>>> {
+        Box::pin(async move {
+            let mut all = Vec::with_capacity(wanted.len());
+            for (wanted, gap_max) in wanted {
+                all.push(self.spells(wanted, every, beyond, gap_max).await?);
+            }
+            Ok(all)
+        })
+    }
     /// How the water stands under each rule at each station.
     fn standing(&self) -> Vec<Standing>;
     /// Alerts, newest first.

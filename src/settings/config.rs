@@ -28,6 +28,8 @@ pub struct Config {
     pub sdi12: Vec<ingest::sdi12::Config>,
     /// Departments that get files.
     pub exports: Vec<crate::export::Circular10>,
+    /// When the disk is low or slow.
+    pub disk: crate::disk::Config,
     /// Where pages and the API are served.
     pub http_listen: SocketAddr,
     /// The address that people reach the pages by.
@@ -108,6 +110,10 @@ impl Config {
             serial,
             sdi12,
             exports: super::export::read(layers)?,
+            disk: crate::disk::Config {
+                low: at("data.low").size(0, 1 << 50)?,
+                slow: at("data.slow").duration()?,
+            },
             http_listen: at("http.listen").address()?,
             public_url: at("http.public_url").optional(),
             segment_bytes_max: at("journal.segment").size(1 << 16, 1 << 32)?,

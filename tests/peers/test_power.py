@@ -119,6 +119,35 @@ def test_a_full_disk_acknowledges_nothing_says_so_and_goes_on_when_there_is_room
     client.loop_stop()
 
 
+def test_a_disk_with_little_room_is_told_and_takes_readings_and_is_good_again_by_itself(engine, small_disk):
+    saltline = engine(data={"dir": str(small_disk / "data"), "low": "6MiB"}).start()
+    saltline.data = small_disk / "data"
+    key = saltline.station("xuan-hoa")
+    state = lambda: saltline.metric("saltline_disk_state")
+    wait_for("the first look", lambda: saltline.metric("saltline_disk_free_bytes") > 6 << 20)
+    assert state() == 0
+    free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
+    with open(small_disk / "ballast", "wb") as ballast:
+        ballast.write(b"\0" * (free - (3 << 20)))
+    wait_for("the warning", lambda: state() == 1)
+    assert saltline.metric("saltline_disk_free_bytes") < 6 << 20
+    line, = [json.loads(line) for line in saltline.log.read_text().splitlines() if "the disk is bad" in line]
+    assert (line["state"], line["level"]) == ("low", "WARN")
+    # It is low, not full: readings are taken, kept and shown.
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="xuan-hoa", protocol=mqtt.MQTTv311)
+    client.username_pw_set("xuan-hoa", key)
+    client.connect("127.0.0.1", saltline.mqtt)
+    client.loop_start()
+    said = client.publish("stations/xuan-hoa/readings", json.dumps({"values": {"salinity": 1.5}}), qos=1)
+    said.wait_for_publish(10)
+    wait_for("the reading", lambda: len(saltline.readings("xuan-hoa", "salinity")) == 1)
+    assert saltline.text("/-/ready")[0] == 200
+    (small_disk / "ballast").unlink()
+    wait_for("a good disk", lambda: state() == 0)
+    assert "the disk is good again" in saltline.log.read_text()
+    client.loop_stop()
+
+
 def fill(path: pathlib.Path):
     """Takes every last byte."""
     with open(path, "wb", buffering=0) as ballast:

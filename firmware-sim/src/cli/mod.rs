@@ -8,6 +8,7 @@ mod serial; // serial
 mod sdi12; // sdi12
 mod files; // files
 mod pty; // a line on a pseudo-terminal
+mod years; // years of many stations, as files
 mod words; // durations and instants as people type them
 
 use std::io::{IsTerminal, Write};
@@ -55,6 +56,8 @@ pub enum Command {
     Sdi12(sdi12::Sdi12Args),
     /// Be loggers that leave files in a folder, with dials for what goes wrong.
     Files(files::FilesArgs),
+    /// Write what many stations of the twin measured over a long time into a file: for benches.
+    Years(years::YearsArgs),
 }
 
 /// Where the engine is.
@@ -91,6 +94,7 @@ pub async fn run(command: Command) -> Result<ExitCode, Fault> {
         Command::Serial(args) => serial::serial(args).await,
         Command::Sdi12(args) => sdi12::sdi12(args).await,
         Command::Files(args) => files::files(args).await,
+        Command::Years(args) => years::years(&args),
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct SealedFile {
     pub(crate) facts: Facts,
     path: PathBuf,
     obsolete: AtomicBool,
+    /// Its roll-ups are damaged, or it has none: the next merge writes it anew.
+    pub(crate) rewrite: AtomicBool,
 }
 
 impl Drop for SealedFile {
@@ -41,7 +43,8 @@ impl Drop for SealedFile {
 impl SealedFile {
     pub(crate) fn new(dir: &Path, facts: Facts) -> Arc<Self> {
         let path = dir.join(facts.name());
-        Arc::new(Self { facts, path, obsolete: AtomicBool::new(false) })
+        let (obsolete, rewrite) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { facts, path, obsolete, rewrite })
     }
 
     pub(crate) fn path(&self) -> &Path {

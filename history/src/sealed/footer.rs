@@ -1,6 +1,6 @@
 //! What a sealed file says of itself: its version, its columns, its checksums, and where which rows are.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use domain::ParameterCode;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
@@ -9,6 +9,7 @@ use parquet::file::statistics::Statistics;
 
 use super::{CRC_KEY, FIXED, SealedFile, VERSION, VERSION_KEY};
 use crate::HistoryError;
+use crate::rollup::{self, Directory, Place};
 
 /// What a file's footer says, decoded.
 pub(crate) struct Footer {
@@ -17,6 +18,10 @@ pub(crate) struct Footer {
     crcs: Vec<u32>,
     /// In the order of their columns.
     pub(crate) parameters: Vec<ParameterCode>,
+    /// Where its roll-ups are; `None` of a file from before there were any.
+    pub(super) rollups: Option<Place>,
+    /// Their directory, once it was read.
+    pub(super) directory: OnceLock<Directory>,
 }
 
 struct Group {
@@ -41,6 +46,8 @@ impl Footer {
             let (path, found) = (file.path().to_owned(), version);
             return Err(HistoryError::UnknownVersion { path, found, known: VERSION });
         }
+        // A version that is not known has nothing to read.
+        let rollups = mark(rollup::KEY).map(|text| Place::read(&text).unwrap_or_default());
         let crcs = mark(CRC_KEY).and_then(|text| parse_crcs(&text));
         let groups = metadata.row_groups().iter().map(group).collect::<Option<Vec<_>>>();
         let parameters = parameters(&metadata);
@@ -55,11 +62,15 @@ impl Footer {
             let options = ArrowReaderOptions::new();
             ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(|e| e.to_string())
         })?;
-        Ok(Self { reader, groups, crcs, parameters })
+        let directory = OnceLock::new();
+        Ok(Self { reader, groups, crcs, parameters, rollups, directory })
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.reader.metadata().memory_size() + self.crcs.len() * 4 + self.groups.len() * 128
+        // Of an entry of the directory, three times its bytes in memory.
+        let directory = self.rollups.map_or(0, |place| place.directory as usize * 3);
+        let own = self.crcs.len() * 4 + self.groups.len() * 128;
+        self.reader.metadata().memory_size() + own + directory
     }
 
     /// The checksum of a column chunk.

@@ -28,6 +28,8 @@
 //! checksum of every column chunk in hexadecimal, eight digits each, row group by row group. A reader that meets
 //! another version says so and reads the rest; a reader of version 1 ignores metadata keys that it does not know.
 //!
+//! Behind the row groups may lie what intervals of time come to, under the key `saltline.rollup`: `crate::rollup`.
+//!
 //! # `history/lock`
 //! Empty; locked by the process that has the folder open.
 //!
@@ -48,6 +50,7 @@ mod file; // reading one sealed file, with every byte checked
 mod footer; // what it says of itself
 mod rows; // what was decoded of it
 mod scan; // all of it, in order
+mod rolled; // what its intervals come to
 mod chunks; // the checked bytes that a decoder works on
 mod manifest; // which files count
 mod write; // writing one
@@ -57,6 +60,7 @@ pub(crate) use footer::Footer;
 pub(crate) use manifest::{
     FILE as MANIFEST, Manifest, series_lines, sync_dir, write as write_manifest,
 };
+pub(crate) use rolled::Rolled;
 pub(crate) use rows::Rows;
 pub(crate) use scan::Scan;
 pub(crate) use write::SealedWriter;

@@ -22,6 +22,7 @@ use parquet::schema::types::ColumnPath;
 use super::{CRC_KEY, FIXED, Facts, VERSION, VERSION_KEY, file_name, flag_column, value_column};
 use crate::HistoryError;
 use crate::month::Month;
+use crate::rollup::{self, Gather, Place};
 use crate::series::Cell;
 
 /// A row group ends with the first station that ends after so many rows. Dictionaries pay from some thousand rows on.
@@ -56,6 +57,7 @@ pub(crate) struct SealedWriter {
     readings: u64,
     span: Option<(i64, i64)>,
     crcs: String,
+    gather: Gather,
 }
 
 impl SealedWriter {
@@ -65,6 +67,7 @@ impl SealedWriter {
         month: Month,
         serial: u64,
         parameters: &[ParameterCode],
+        rollup_readings_min: usize,
     ) -> Result<Self, HistoryError> {
         let path = dir.join(file_name(month, serial));
         let temporary = path.with_extension("parquet.tmp");
@@ -99,6 +102,7 @@ impl SealedWriter {
             readings: 0,
             span: None,
             crcs: String::new(),
+            gather: Gather::new(parameters, rollup_readings_min),
         })
     }
 
@@ -114,7 +118,9 @@ impl SealedWriter {
             self.end_group()?;
         }
         if !same {
-            self.last_station = Some(station.clone());
+            if let Some(last) = self.last_station.replace(station.clone()) {
+                self.gather.station(last.as_str());
+            }
         }
         self.station.append_value(station.as_str());
         self.taken.append_value(taken);
@@ -125,6 +131,7 @@ impl SealedWriter {
             pair.flags.append_option(cell.map(|cell| cell.flag.number()));
             self.readings += u64::from(cell.is_some());
         }
+        self.gather.row(taken, received, cells);
         self.gathered += 1;
         self.rows += 1;
         self.span = Some(self.span.map_or((taken, taken), |(a, b)| (a.min(taken), b.max(taken))));
@@ -149,6 +156,7 @@ impl SealedWriter {
 
     fn end(&mut self) -> Result<Facts, HistoryError> {
         self.end_group()?;
+        self.end_rollups()?;
         self.mark(VERSION_KEY, VERSION.to_string());
         let crcs = std::mem::take(&mut self.crcs);
         self.mark(CRC_KEY, crcs);
@@ -159,6 +167,23 @@ impl SealedWriter {
         fs::rename(&self.temporary, &self.path)
             .map_err(|e| HistoryError::disk("rename", &self.temporary, e))?;
         Ok(facts)
+    }
+
+    /// Behind the row groups, before the footer.
+    fn end_rollups(&mut self) -> Result<(), HistoryError> {
+        if let Some(last) = self.last_station.take() {
+            self.gather.station(last.as_str());
+        }
+        let gather = std::mem::replace(&mut self.gather, Gather::new(&[], 1));
+        let (pages, directory) = gather.finish();
+        let offset = self.file.metadata().map_err(|e| HistoryError::reading(&self.temporary, e))?;
+        let place = Place::of(offset.len(), &pages, &directory);
+        for bytes in [pages, directory] {
+            let wrote = self.writer.write_all(&bytes);
+            wrote.map_err(|e| HistoryError::disk("write", &self.temporary, e))?;
+        }
+        self.mark(rollup::KEY, place.written());
+        Ok(())
     }
 
     fn mark(&mut self, key: &str, value: String) {

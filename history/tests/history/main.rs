@@ -10,6 +10,7 @@ mod damage; // bytes that are not what was sealed
 mod together; // readers beside a seal
 mod beside; // somebody else who keeps the same
 mod spells; // how long beyond a limit
+mod rolled; // what intervals come to, kept beside the readings
 mod model; // random histories against a plain map
 mod looks; // all of it at a moment, and beside its journal
 mod longform; // in and out as other programs keep it

@@ -215,7 +215,11 @@ fn cells(model: &Model) -> crate::looks::Cells {
 
 fn check(steps: &[Step], edits: &[Edit]) {
     let dir = tempfile::tempdir().unwrap();
-    let config = Config { tail_readings_max: 1_000, tail_age_max: Duration::from_hours(9) };
+    let config = Config {
+        tail_readings_max: 1_000,
+        tail_age_max: Duration::from_hours(9),
+        rollup_readings_min: 2,
+    };
     let mut history = History::open(dir.path(), config).unwrap();
     let (mut journal, mut model) = (Vec::new(), Model::new());
     for step in steps {

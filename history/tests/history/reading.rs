@@ -182,7 +182,8 @@ fn a_latest_value_that_is_corrected_away_gives_way_to_the_one_before() {
 #[test]
 fn it_is_due_by_count_or_by_age() {
     let dir = tempfile::tempdir().unwrap();
-    let config = Config { tail_readings_max: 4, tail_age_max: Duration::from_mins(10) };
+    let config =
+        Config { tail_readings_max: 4, tail_age_max: Duration::from_mins(10), ..Config::default() };
     let history = history::History::open(dir.path(), config).unwrap();
     assert_eq!(history.seal(at(0), true).unwrap(), None, "nothing to seal");
     history.apply(1, &record("a", 0, "ph 7"));

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use history::{Config, History, Query};
 
@@ -11,7 +10,7 @@ use crate::words::*;
 #[test]
 fn a_query_while_sealing_and_merging_misses_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let config = Config { tail_readings_max: 100, tail_age_max: Duration::from_hours(1) };
+    let config = Config { tail_readings_max: 100, ..Config::default() };
     let history = History::open(dir.path(), config).unwrap();
     let (applied, done) = (AtomicU64::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
@@ -44,4 +43,21 @@ fn a_query_while_sealing_and_merging_misses_nothing() {
     });
     assert!(0 < history.stats().sealed_files);
     assert_eq!(history.range(&all("a", "ph")).unwrap().len(), 4_000);
+}
+
+#[test]
+fn a_store_that_rests_seals_and_merges_nothing_until_it_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    history.rest(true);
+    let say = |n: u64| {
+        history.apply(n, &record("a", n as i64, &format!("ph {n}")));
+        assert_eq!(history.seal(at(n as i64), true).unwrap(), Some(n));
+    };
+    (0..12).for_each(say);
+    assert_eq!(sealed_files(dir.path()).len(), 12);
+    history.rest(false);
+    say(12);
+    assert!(sealed_files(dir.path()).len() < 8, "{:?}", sealed_files(dir.path()));
+    assert_eq!(history.range(&all("a", "ph")).unwrap().len(), 13);
 }

@@ -1,4 +1,5 @@
-//! `stations/{code}/spells`: how long the water stood above or below a limit, by day, month or any interval.
+//! `stations/{code}/spells` and `spells`: how long the water stood above or below a limit, by day, month or any interval,
+//! at one station or at all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,15 +8,15 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
-use domain::{Aggregation, Every, Timestamp};
+use domain::{Aggregation, Every, Parameter, Shown, Station, Timestamp};
 use serde::Serialize;
 
-use super::readings::{BUCKETS_RANGE_MAX, ROWS_MAX, parameter};
+use super::readings::{BUCKETS_RANGE_MAX, ROWS_MAX, parameter, written_time};
 use super::{Segment, station};
 use crate::problem::Problem;
 use crate::query::Pairs;
 use crate::site::Site;
-use crate::view::{Beyond, Spells, Wanted};
+use crate::view::{Beyond, Book, Spells, Wanted};
 
 const KEYS: &[&str] =
     &["parameter", "above", "below", "from", "to", "every", "as_of", "layer", "gap"];
@@ -41,13 +42,87 @@ struct Said {
 }
 
 #[derive(Serialize)]
+struct AllSaid {
+    parameter: String,
+    unit: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    above: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    below: Option<f64>,
+    stations: Vec<OneSaid>,
+}
+
+#[derive(Serialize)]
+struct OneSaid {
+    station: String,
+    gap_s: u64,
+    intervals: Vec<Interval>,
+}
+
+#[derive(Serialize)]
 struct Interval {
-    time: String,
-    end: String,
+    #[serde(serialize_with = "written_time")]
+    time: Timestamp,
+    #[serde(serialize_with = "written_time")]
+    end: Timestamp,
     beyond_s: f64,
     known_s: f64,
     spells: u32,
     longest_s: f64,
+}
+
+/// What is asked, of whichever station.
+struct Question<'a> {
+    parameter: &'a Parameter,
+    above: Option<f64>,
+    below: Option<f64>,
+    beyond: Beyond,
+    every: Every,
+    gap: Option<Duration>,
+    span: (Timestamp, Timestamp),
+    as_of: Option<Timestamp>,
+    shown: Shown,
+    book: &'a Book,
+}
+
+impl<'a> Question<'a> {
+    fn read(pairs: &Pairs, book: &'a Book, now: Timestamp) -> Result<Self, Problem> {
+        let Some(name) = pairs.get("parameter") else {
+            return Err(Problem::bad_query("`parameter` is missing: of what?"));
+        };
+        let parameter = parameter(book, name)?;
+        if parameter.aggregation == Aggregation::Direction {
+            return Err(Problem::bad_query("a direction is neither above nor below another"));
+        }
+        let (above, below) = (pairs.number("above")?, pairs.number("below")?);
+        let beyond = match (above, below) {
+            (Some(limit), None) => Beyond::Above(limit),
+            (None, Some(limit)) => Beyond::Below(limit),
+            _ => return Err(Problem::bad_query("give either `above` or `below`, as above=4")),
+        };
+        let every = pairs.every("every")?.unwrap_or(Every::Day);
+        let (gap, as_of) = (pairs.duration("gap")?, pairs.time("as_of")?);
+        let span = span(pairs, every, now)?;
+        let shown = pairs.layer()?;
+        Ok(Self { parameter, above, below, beyond, every, gap, span, as_of, shown, book })
+    }
+
+    fn of(&self, station: &Station) -> (Wanted, Duration) {
+        let gap = self.gap.unwrap_or(station.interval.saturating_mul(GAP_HALF_INTERVALS) / 2);
+        let wanted = Wanted {
+            station: station.code.clone(),
+            parameter: self.parameter.code.clone(),
+            from: self.span.0,
+            to: self.span.1,
+            as_of: self.as_of,
+            edits: self.book.edits_of(&station.code, &self.parameter.code, self.shown),
+        };
+        (wanted, gap)
+    }
+
+    fn intervals(&self, found: &[Spells]) -> Vec<Interval> {
+        found.iter().map(|spells| interval(self.every, spells)).collect()
+    }
 }
 
 /// `GET /api/v1/stations/{code}/spells?parameter=&above=|below=&from=&to=&every=&gap=&as_of=&layer=`
@@ -59,40 +134,55 @@ pub(crate) async fn spells(
     let pairs = Pairs::strict(&uri, KEYS)?;
     let book = site.view.book().await?;
     let station = station(&book, &code)?;
-    let Some(name) = pairs.get("parameter") else {
-        return Err(Problem::bad_query("`parameter` is missing: of what?"));
-    };
-    let parameter = parameter(&book, name)?;
-    if parameter.aggregation == Aggregation::Direction {
-        return Err(Problem::bad_query("a direction is neither above nor below another"));
-    }
-    let (above, below) = (pairs.number("above")?, pairs.number("below")?);
-    let beyond = match (above, below) {
-        (Some(limit), None) => Beyond::Above(limit),
-        (None, Some(limit)) => Beyond::Below(limit),
-        _ => return Err(Problem::bad_query("give either `above` or `below`, as above=4")),
-    };
-    let every = pairs.every("every")?.unwrap_or(Every::Day);
-    let gap = pairs.duration("gap")?;
-    let gap_max = gap.unwrap_or(station.interval.saturating_mul(GAP_HALF_INTERVALS) / 2);
-    let (from, to) = span(&pairs, every, site.now())?;
-    let wanted = Wanted {
-        station: station.code.clone(),
-        parameter: parameter.code.clone(),
-        from,
-        to,
-        as_of: pairs.time("as_of")?,
-        edits: book.edits_of(&station.code, &parameter.code, pairs.layer()?),
-    };
-    let found = site.view.spells(wanted, every, beyond, gap_max).await?;
+    let question = Question::read(&pairs, &book, site.now())?;
+    let (wanted, gap_max) = question.of(station);
+    let found = site.view.spells(wanted, question.every, question.beyond, gap_max).await?;
     Ok(Json(Said {
         station: station.code.to_string(),
-        parameter: parameter.code.to_string(),
-        unit: parameter.unit.clone(),
-        above,
-        below,
+        parameter: question.parameter.code.to_string(),
+        unit: question.parameter.unit.clone(),
+        above: question.above,
+        below: question.below,
         gap_s: gap_max.as_secs(),
-        intervals: found.iter().map(|spells| interval(every, spells)).collect(),
+        intervals: question.intervals(&found),
+    })
+    .into_response())
+}
+
+/// `GET /api/v1/spells?parameter=&above=|below=&from=&to=&every=&gap=&as_of=&layer=`: the same of every station that has readings
+/// of the parameter, by code. All intervals of all stations together are at most as many as rows in any other answer.
+pub(crate) async fn everywhere(
+    State(site): State<Arc<Site>>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let pairs = Pairs::strict(&uri, KEYS)?;
+    let book = site.view.book().await?;
+    let question = Question::read(&pairs, &book, site.now())?;
+    let mut stations = Vec::new();
+    for station in &book.stations {
+        if site.view.parameters(&station.code).await?.contains(&question.parameter.code) {
+            stations.push(station);
+        }
+    }
+    let each = u32::try_from(ROWS_MAX / stations.len().max(1)).unwrap_or(u32::MAX);
+    if question.every.after(question.span.0, each) < question.span.1 {
+        let detail = format!("that would be more than {ROWS_MAX} intervals; ask for longer ones");
+        return Err(Problem::bad_query(detail));
+    }
+    let wanted: Vec<(Wanted, Duration)> = stations.iter().map(|one| question.of(one)).collect();
+    let gaps: Vec<u64> = wanted.iter().map(|(_, gap)| gap.as_secs()).collect();
+    let found = site.view.spells_of(wanted, question.every, question.beyond).await?;
+    let stations = stations.iter().zip(gaps).zip(&found).map(|((station, gap_s), found)| OneSaid {
+        station: station.code.to_string(),
+        gap_s,
+        intervals: question.intervals(found),
+    });
+    Ok(Json(AllSaid {
+        parameter: question.parameter.code.to_string(),
+        unit: question.parameter.unit.clone(),
+        above: question.above,
+        below: question.below,
+        stations: stations.collect(),
     })
     .into_response())
 }
@@ -121,8 +211,8 @@ pub(super) fn span(
 
 fn interval(every: Every, spells: &Spells) -> Interval {
     Interval {
-        time: spells.start.to_string(),
-        end: every.end(spells.start).to_string(),
+        time: spells.start,
+        end: every.end(spells.start),
         beyond_s: spells.beyond.as_secs_f64(),
         known_s: spells.known.as_secs_f64(),
         spells: spells.spells,

@@ -67,6 +67,30 @@ async fn days_and_months_are_those_of_vietnam() {
 }
 
 #[tokio::test]
+async fn spells_of_all_stations_are_those_of_each() {
+    let ask = Asked::province();
+    let what = "parameter=salinity&above=4&every=day";
+    let all = ask.get(&format!("/api/v1/spells?{what}")).await.json();
+    assert_eq!(keys(&all), ["above", "parameter", "stations", "unit"]);
+    let stations = all["stations"].as_array().unwrap();
+    assert!(1 < stations.len(), "{all}");
+    for one in stations {
+        let code = one["station"].as_str().unwrap();
+        let alone = ask.get(&format!("/api/v1/stations/{code}/spells?{what}")).await.json();
+        assert_eq!(one["intervals"], alone["intervals"], "{code}");
+        assert_eq!(one["gap_s"], alone["gap_s"]);
+    }
+    for bad in [
+        "parameter=salinity",
+        "above=4",
+        "parameter=wind_direction&above=4",
+        "parameter=salinity&above=4&every=1m",
+    ] {
+        assert_eq!(ask.get(&format!("/api/v1/spells?{bad}")).await.status, 400, "{bad}");
+    }
+}
+
+#[tokio::test]
 async fn spells_have_their_shape_and_say_what_is_wrong() {
     let ask = Asked::province();
     let path = "/api/v1/stations/xuan-hoa/spells";
@@ -84,7 +108,7 @@ async fn spells_have_their_shape_and_say_what_is_wrong() {
         ("?parameter=salinity&above=NaN", "not a number"),
         ("?parameter=salinty&above=1", "did you mean `salinity`?"),
         ("?parameter=wind_direction&above=1", "a direction"),
-        ("?parameter=salinity&above=1&every=1s", "10000 intervals"),
+        ("?parameter=salinity&above=1&every=1s", "36000 intervals"),
         ("?parameter=salinity&above=1&from=1990-01-01T00:00:00Z", "3660 days"),
         ("?parameter=salinity&above=1&to=1990-01-01T00:00:00Z&from=1991-01-01T00:00:00Z", "before"),
         ("?parameter=salinity&abvoe=1", "not a key"),

@@ -1,0 +1,259 @@
+"""History: a year of readings every 15 minutes, six of each station of the estuary twin, put into ours by `saltline import`
+and into the peers by their line protocol; then the same questions over HTTP on loopback, warm, the median of 20.
+
+    benches/history.py [--quick] [--stations 200] [--peer-stations 50] [--grow 0.01,0.1,1]
+
+A peer is measured where its program is: VictoriaMetrics in $VICTORIA_METRICS, QuestDB's jar in $QUESTDB_JAR (run with the
+Java that is there), InfluxDB 1.x in $INFLUXD. They get the first stations; what depends on how many is said per reading.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import pathlib
+import re
+import resource
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.parse
+
+from common import QUICK, ROOT, conftest, cpu_when_idle, quantile, say
+
+FROM, UNTIL = "2025-10-01T00:00:00Z", "2025-10-04T00:00:00Z" if QUICK else "2026-10-01T00:00:00Z"
+START_S, END_S = (int(time.mktime(time.strptime(at, "%Y-%m-%dT%H:%M:%SZ")) - time.timezone) for at in (FROM, UNTIL))
+ROUNDS = 5 if QUICK else 20
+PARAMETERS = ["salinity", "water_level", "water_temperature", "conductivity", "ph", "battery"]
+
+
+def make(folder, form, stations, until=UNTIL):
+    """The twin's readings as a file; the same whatever the form."""
+    path = folder / f"{form}-{stations}-{until[:10]}"
+    done = subprocess.run(
+        [conftest.SIM, "years", "--to", path, "--form", form, "--stations", str(stations), "--from", FROM, "--until", until],
+        stdout=subprocess.PIPE, check=True)
+    return path, json.loads(done.stdout)["readings"]
+
+
+class Http:
+    """One connection that is kept."""
+
+    def __init__(self, port):
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+        self.connection.connect()
+        self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(self, path, body=None):
+        self.connection.request("POST" if body is not None else "GET", path, body=body)
+        answer = self.connection.getresponse()
+        text = answer.read()
+        assert answer.status < 300, (path, answer.status, text[:400])
+        return text
+
+    def median_ms(self, path):
+        size = len(self.ask(path))
+        taken = []
+        for _ in range(2 + ROUNDS):
+            began = time.perf_counter()
+            self.ask(path)
+            taken.append((time.perf_counter() - began) * 1e3)
+        return {"ms": round(quantile(taken[2:], 0.5), 2), "ms_least": round(min(taken), 2), "bytes": size}
+
+
+def query(path, **pairs):
+    return f"{path}?{urllib.parse.urlencode(pairs)}"
+
+
+def size_of(folder):
+    return sum(path.stat().st_size for path in pathlib.Path(folder).rglob("*") if path.is_file())
+
+
+def peak_mib(pid):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return round(int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024, 1)
+
+
+def children_cpu():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def ours(folder, csv, readings, stations):
+    """Everything of ours: the import with the journal, history brought up and sealed; then the engine and its answers."""
+    engine = conftest.Engine(folder)
+    cpu, began = children_cpu(), time.monotonic()
+    done = subprocess.run([conftest.SALTLINE, "import", csv, "--create", "--config", engine.config], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    cpu, wall = children_cpu() - cpu, time.monotonic() - began
+    history, journal = size_of(engine.data / "history"), size_of(engine.data / "journal")
+    engine.start()
+    http_of = Http(int(engine.http.rsplit(":", 1)[1]))
+    one = f"/api/v1/stations/s{min(10, stations - 1):04}/readings"
+    span = {"from": FROM, "to": UNTIL}
+    asked = {
+        "raw": query(one, parameter="salinity", **span),
+        "daily": query(one, parameter="salinity", every="day", **span),
+        "latest": "/api/v1/latest",
+        "above": query("/api/v1/spells", parameter="salinity", above=4, every="month", **span),
+        "above another limit": query("/api/v1/spells", parameter="salinity", above=3.7, every="month", **span),
+        "season points=1000": query(one, parameter="salinity", points=1000, **span),
+        "tidal days": query(one, parameter="salinity", every="tidal-day", **span),
+        "hours": query(one, parameter="salinity", every="1h", **span),
+    }
+    began = time.perf_counter()
+    http_of.ask(asked["above"])
+    cold = round((time.perf_counter() - began) * 1e3, 1)
+    answers = {name: http_of.median_ms(path) for name, path in asked.items()}
+    peak = peak_mib(engine.process.pid)
+    engine.stop(60)
+    return {
+        "store": "saltline", "stations": stations, "readings": readings, "answers": answers, "above_cold_ms": cold,
+        "bytes_per_reading": round(history / readings, 3), "journal_bytes_per_reading": round(journal / readings, 3),
+        "readings_per_cpu_s": round(readings / cpu), "import_s": round(wall, 1), "rss_mib": peak}
+
+
+def wait_for_port(port, process):
+    for _ in range(600):
+        assert process.poll() is None, "it ended"
+        try:
+            return socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"nobody listens on {port}")
+
+
+def free_port():
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        return it.getsockname()[1]
+
+
+def put_in(asking, path, lines):
+    """The file, eight megabytes of whole lines at a time."""
+    with open(lines, "rb") as file:
+        rest = b""
+        while part := file.read(8 << 20):
+            whole, _, rest_of = (rest + part).rpartition(b"\n")
+            asking.ask(path, whole + b"\n")
+            rest = rest_of
+
+
+def peer(name, command, port, data, lines, readings, stations, write, flush, asked, environment=None, begin=None):
+    """One peer in a process of its own, from empty to its answers."""
+    log = open(f"{data}.log", "wb")
+    process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **(environment or {})})
+    try:
+        wait_for_port(port, process)
+        time.sleep(2)
+        asking, began = Http(port), time.monotonic()
+        if begin:
+            asking.ask(begin, b"")
+        put_in(asking, write, lines)
+        flush(asking)
+        cpu, wall = cpu_when_idle(process.pid), time.monotonic() - began
+        answers = {question: asking.median_ms(path) for question, path in asked.items()}
+        return {
+            "store": name, "stations": stations, "readings": readings, "answers": answers,
+            "bytes_per_reading": round(size_of(data) / readings, 3), "readings_per_cpu_s": round(readings / cpu),
+            "import_s": round(wall, 1), "rss_mib": peak_mib(process.pid)}
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def victoria(program, folder, lines, readings, stations):
+    port, data = free_port(), folder / "victoria"
+    one = f'readings_salinity{{station="s{min(10, stations - 1):04}"}}'
+    span = {"start": START_S, "end": END_S}
+    return peer(
+        "VictoriaMetrics", [program, f"-httpListenAddr=127.0.0.1:{port}", f"-storageDataPath={data}", "-retentionPeriod=10y"],
+        port, data, lines, readings, stations, "/write", lambda asking: asking.ask("/internal/force_flush"), {
+            "raw": query("/api/v1/export", **{"match[]": one}, **span),
+            "daily": query("/api/v1/query_range", query=f"rollup({one}[1d])", step="1d", nocache=1, **span),
+            "latest": query("/api/v1/query", query='last_over_time({__name__=~"readings_.*"}[1h])', time=END_S - 1, nocache=1),
+            "above": query("/api/v1/query_range", query="count_gt_over_time(readings_salinity[30d], 4) / 4", step="30d", nocache=1, **span),
+        })
+
+
+def questdb(jar, folder, lines, readings, stations):
+    port, data = free_port(), folder / "questdb"
+    data.mkdir()
+    one = f"station = 's{min(10, stations - 1):04}'"
+    sql = lambda text: query("/exec", query=text)
+    def applied(asking):
+        for _ in range(1200):
+            found = json.loads(asking.ask(sql("select count() from readings")))["dataset"][0][0]
+            if found * len(PARAMETERS) >= readings:
+                return
+            time.sleep(0.5)
+        raise AssertionError("rows are missing")
+    return peer(
+        "QuestDB", ["java", "-Xmx1g", "-ea", "-p", jar, "-m", "io.questdb/io.questdb.ServerMain", "-d", data],
+        port, data, lines, readings, stations, "/write?precision=n", applied, {
+            "raw": sql(f"select timestamp, salinity from readings where {one}"),
+            "daily": sql(f"select timestamp, min(salinity), max(salinity), avg(salinity) from readings where {one} sample by 1d"),
+            "latest": sql("select * from readings latest on timestamp partition by station"),
+            "above": sql("select station, timestamp, sum(case when salinity >= 4 then 1 else 0 end) / 4.0 from readings sample by 1M"),
+        }, {
+            "QDB_HTTP_BIND_TO": f"127.0.0.1:{port}", "QDB_PG_ENABLED": "false", "QDB_LINE_TCP_ENABLED": "false",
+            "QDB_HTTP_MIN_ENABLED": "false", "QDB_TELEMETRY_ENABLED": "false"})
+
+
+def influx(program, folder, lines, readings, stations):
+    port, data = free_port(), folder / "influx"
+    data.mkdir()
+    one = f"station = 's{min(10, stations - 1):04}'"
+    ql = lambda text: query("/query", db="bench", q=text)
+    span = f"time >= '{FROM}' and time < '{UNTIL}'"
+    config = folder / "influx.toml"
+    config.write_text(
+        f'reporting-disabled = true\nbind-address = "127.0.0.1:{free_port()}"\n[meta]\ndir = "{data}/meta"\n'
+        f'[data]\ndir = "{data}/data"\nwal-dir = "{data}/wal"\n[http]\nbind-address = "127.0.0.1:{port}"\nlog-enabled = false\n')
+    return peer(
+        "InfluxDB", [program, "-config", config], port, data, lines, readings, stations, "/write?db=bench",
+        lambda asking: time.sleep(15), {
+            "raw": ql(f"select salinity from readings where {one} and {span}"),
+            "daily": ql(f"select min(salinity), max(salinity), mean(salinity) from readings where {one} and {span} group by time(1d)"),
+            "latest": ql("select last(*) from readings group by station"),
+            "above": ql(f"select count(salinity) / 4 from readings where salinity >= 4 and {span} group by station, time(30d)"),
+        }, begin=query("/query", q="create database bench"))
+
+
+def main():
+    words = argparse.ArgumentParser()
+    words.add_argument("--quick", action="store_true")
+    words.add_argument("--stations", type=int, default=5 if QUICK else 200)
+    words.add_argument("--peer-stations", type=int, default=5 if QUICK else 50)
+    words.add_argument("--grow", default="", help="stations at which ours is measured as well, as 2,20,200")
+    words.add_argument("--without-ours", action="store_true")
+    words = words.parse_args()
+    peers = [(victoria, "VICTORIA_METRICS"), (questdb, "QUESTDB_JAR"), (influx, "INFLUXD")]
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR", ROOT / "artefacts")) as root:
+        root = pathlib.Path(root)
+        found = []
+        sizes = [int(size) for size in words.grow.split(",") if size] + ([] if words.without_ours else [words.stations])
+        for stations in dict.fromkeys(sizes):
+            folder = root / f"ours-{stations}"
+            folder.mkdir()
+            csv, readings = make(root, "csv", stations)
+            found.append(say(ours(folder, csv, readings, stations)))
+            csv.unlink()
+            shutil.rmtree(folder)
+        lines = None
+        for measure, where in peers:
+            if os.environ.get(where):
+                lines = lines or make(root, "lines", words.peer_stations)
+                found.append(say(measure(os.environ[where], root, *lines, words.peer_stations)))
+    whole = next((one for one in found if one["store"] == "saltline" and one["stations"] == words.stations), None)
+    for other in found:
+        if whole and other["store"] != "saltline":
+            ratios = {name: round(other["answers"][name]["ms"] / whole["answers"][name]["ms"], 2) for name in other["answers"]}
+            say({"bench": "history", "peer": other["store"], "its_time_over_ours": ratios,
+                 "its_stations": other["stations"], "our_stations": whole["stations"]})
+
+
+if __name__ == "__main__":
+    main()
