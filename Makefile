@@ -16,6 +16,9 @@ BUILD_FILES := /usr/bin/cc:build-essential /usr/bin/node:nodejs /usr/bin/npm:npm
 TEST_FILES := /usr/bin/socat:socat /usr/bin/mbpoll:mbpoll /usr/sbin/mosquitto:mosquitto /usr/bin/mosquitto_pub:mosquitto-clients \
 	/usr/bin/chromium:chromium /usr/sbin/sshd:openssh-server /usr/bin/sftp:openssh-client /usr/share/fonts/truetype/noto/NotoSans-Regular.ttf:fonts-noto-core
 
+# QuestDB is a Java program; Maven fetches it.
+JAVA_FILES := /usr/bin/java:default-jre-headless /usr/bin/mvn:maven
+
 .PHONY: help demo test check unit peers bench fuzz fuzz-keep web clean-demo fmt
 
 help:
@@ -47,10 +50,10 @@ unit: $(STAMPS)/build web
 	RUST_TEST_THREADS=4 cargo test --workspace --locked
 
 # Three at a time: they mostly wait for tides, timeouts and power cuts, not for the processor.
-peers: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv $(STAMPS)/npm-peers web
+peers: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv $(STAMPS)/npm-peers $(STAMPS)/questdb web
 	$(SAY) 'Building what the peers talk to (with the features of the tests, so that nothing is built twice)'
 	cargo build --workspace --locked --bins --tests
-	$(SAY) 'Real peers: paho, mosquitto, aiosmtpd, an SMSC from npm, Chromium; power cuts; full disk; real records'
+	$(SAY) 'Real peers: paho, mosquitto, aiosmtpd, an SMSC from npm, Chromium, QuestDB; power cuts; full disk; real records'
 	$(VENV)/bin/python -m pytest tests/peers --numprocesses 3 --dist loadfile --no-loadscope-reorder --color=yes
 
 bench: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv
@@ -144,6 +147,14 @@ $(STAMPS)/python-venv:
 $(STAMPS)/npm-peers: tests/peers/package.json tests/peers/package-lock.json
 	$(SAY) 'npm packages for test peers'
 	cd tests/peers && npm ci --silent --no-audit --no-fund
+	@mkdir -p $(STAMPS) && touch $@
+
+# The folder is made anew: of two versions beside each other the tests would have to choose.
+$(STAMPS)/questdb: tests/peers/questdb/pom.xml
+	$(call apt,$(filter-out $(if $(shell command -v java),/usr/bin/java:default-jre-headless) $(if $(shell command -v mvn),/usr/bin/mvn:maven),$(JAVA_FILES)))
+	$(SAY) 'QuestDB for test peers'
+	rm -rf tests/peers/questdb/lib
+	mvn --quiet --batch-mode --file tests/peers/questdb/pom.xml dependency:copy-dependencies -DoutputDirectory=lib
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/fuzz:

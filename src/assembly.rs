@@ -7,6 +7,7 @@ use alerting::{Alerting, AlertingError, Channels, EmailConfig, Roster, SmsConfig
 use analytics::quality::Quality;
 use analytics::rules::Analyzer;
 use domain::{Clock, Rule, RuleError, Water};
+use history::History;
 use ingest::drop::Drop;
 use ingest::modbus::Master;
 use ingest::mqtt::{Door, DoorError, Publisher};
@@ -33,9 +34,10 @@ use crate::front;
 use crate::import::Drain;
 use crate::publish::Outlet;
 use crate::push;
+use crate::questdb;
 use crate::rules::{Rules, SharedRules};
 use crate::running::Running;
-use crate::settings::{Channel, Config};
+use crate::settings::{Channel, Config, Reader};
 use crate::snapshot;
 use crate::store::{Store, StoreError};
 use crate::threads::DoorThreads;
@@ -73,6 +75,9 @@ pub enum Fatal {
     /// Files for a department cannot be made.
     #[error("export does not serve")]
     Export(#[from] ExportError),
+    /// QuestDB cannot be asked as it is configured.
+    #[error("QuestDB cannot be used")]
+    QuestDb(#[from] questdb::Trouble),
     /// The pages' address cannot be listened on.
     #[error("HTTP cannot be served on {address}")]
     Listen {
@@ -237,6 +242,25 @@ impl Parts {
         Ok(setting.config.exports.iter().map(export).collect::<Result<_, _>>()?)
     }
 
+    /// QuestDB's follower, if there is one, and the store as the portal asks it.
+    fn questdb(&self, config: &Config) -> Result<(Option<questdb::Follower>, History), Fatal> {
+        let history = self.store.history.clone();
+        let Some(at) = &config.questdb else { return Ok((None, history)) };
+        let source = questdb::Source {
+            journal: self.store.journal.clone(),
+            data: self.store.dir.clone(),
+            quality: self.quality.clone(),
+        };
+        let standing = Arc::new(questdb::Standing::default());
+        let asked = match config.reader {
+            Reader::Embedded => history,
+            Reader::QuestDb => {
+                history.asking(Arc::new(questdb::Reader::new(at, standing.clone())?))
+            }
+        };
+        Ok((Some(questdb::Follower::new(at.clone(), source, standing)), asked))
+    }
+
     fn modbus(&self, setting: &Setting) -> Option<Master> {
         let lines = setting.config.modbus.clone();
         (!lines.is_empty()).then(|| Master::new(lines, &self.intake, Some(&self.store.registry)))
@@ -318,6 +342,8 @@ impl Parts {
                 retain: config.retain,
             },
         )?;
+        let (follower, asked) = self.questdb(config)?;
+        running.questdb(follower)?;
         running.clockwork(self.clock.clone(), config, setting.metrics.clone());
         running.accounts(self.intake.clone(), tally.clone());
         let firmware = self.firmware(config, publisher.clone());
@@ -336,6 +362,7 @@ impl Parts {
         let room = (&self.analyzer, &self.rules);
         let heard = (&self.seqs, self.intake.clocks());
         let mut pages = portal(setting, &self.store, &self.alerting, room, heard, live);
+        pages.history = asked;
         pages.beside.extend(front::addresses(door.attacher(), &self.store.registry));
         pages.beside.extend(push::addresses(&self.intake, &self.store.registry));
         running.portal(listener, pages);

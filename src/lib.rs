@@ -14,6 +14,7 @@ pub mod field; // both, as the portal shows them
 pub mod errands; // what is asked of stations, carried out
 pub mod firmware; // images on their way to stations
 pub mod export; // readings for a department
+pub mod questdb; // the same readings in a database that follows
 pub mod import; // readings of the past, out of files
 pub mod catch_up; // history brought up to its journal without an engine
 pub mod readout; // all readings at a moment

@@ -29,6 +29,7 @@ use crate::export::Export;
 use crate::firmware::FirmwareDesk;
 use crate::follow::{Follower, Keeper, Tally, keep};
 use crate::import::Drain;
+use crate::questdb;
 use crate::settings::Config;
 use crate::store::Store;
 use crate::threads::{DoorThreads, give_way};
@@ -127,6 +128,17 @@ impl Running {
         self.thread("keeper", move |runtime| {
             give_way();
             keep(&keeper, runtime, &sealed)
+        })
+    }
+
+    /// Brings readings to QuestDB, on a thread of its own that gives way.
+    pub fn questdb(&mut self, follower: Option<questdb::Follower>) -> Result<(), Fatal> {
+        let Some(follower) = follower else { return Ok(()) };
+        let stop = self.stop_of(Stage::Engine);
+        self.thread("questdb", move |runtime| {
+            give_way();
+            follower.run(runtime, &stop);
+            Ok(())
         })
     }
 
@@ -391,7 +403,7 @@ impl Running {
                 &["door", "reload", "upstreams", "modbus", "serial", "sdi12", "drops", "imports"],
             ),
             (Stage::Clockwork, &["clock", "registry", "accounts", "exports"]),
-            (Stage::Engine, &["engine", "history", "keeper", "errands", "firmware"]),
+            (Stage::Engine, &["engine", "history", "keeper", "questdb", "errands", "firmware"]),
             (Stage::Outbox, &["outbox"]),
             (Stage::Portal, &["portal"]),
         ];

@@ -16,6 +16,7 @@ mod station; // where it is measured, by whom, how often
 mod report; // what a station said
 mod refusal; // why we do not believe it
 mod reading; // what we believe
+mod edit; // and what people changed of it
 mod rule; // what counts as too much
 mod verdict; // what the readings mean for the water
 mod person; // who has to know
@@ -27,6 +28,7 @@ pub use aggregation::{Aggregation, Directions, NoAggregation};
 pub use alert::{Alert, AlertEvent, AlertId, AlertState, EventKind};
 pub use code::{BadCode, ModelCode, ParameterCode, PersonId, RuleCode, StationCode};
 pub use conductivity::EcReference;
+pub use edit::{Act, BadEdit, Edit, Edits, Layer, Moment, Showing, Shown, Withdrawn};
 pub use every::Every;
 pub use firmware::{BadRelease, Digest, FirmwareFault, FirmwareState, Release, Version};
 pub use flag::Flag;

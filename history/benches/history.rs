@@ -150,6 +150,7 @@ fn ask(scale: &Scale, history: &History) {
         to: Timestamp::from_millis(START) + Duration::from_hours(24 * 30),
         limit: usize::MAX,
         as_of: None,
+        edits: domain::Edits::default(),
     };
     let month = query("salinity");
     let points = history.range(&month).expect("files are sound").len();

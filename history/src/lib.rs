@@ -6,7 +6,9 @@
 //! nothing is doubled. Everything is synchronous: on an async runtime, read inside `spawn_blocking`, and give `seal`
 //! a thread of its own, because it may also merge files.
 //!
-//! A reading is never overwritten. A correction is a new row with a later journal position; a read gives the newest.
+//! A reading is never overwritten. What is said again of the same time is a new row with a later journal position, and a
+//! read gives the newest. What people correct and approve stands beside the readings ([`domain::Edits`]) and meets them
+//! in a read.
 //!
 //! Counted: `saltline_history_applied_total{outcome="stored|duplicate|corrected"}`, `…_sealed_total` and
 //! `…_merged_total` (readings), `…_seal_failed_total`, `…_merge_failed_total`, `…_lookup_failed_total`,
@@ -22,7 +24,11 @@ mod seal; // from the tail to sealed files
 mod merge; // from many small files to few
 mod read; // ranges, buckets, latest
 mod rollup; // what intervals come to, kept beside the readings
+mod layers; // as people corrected and approved it
+mod beside; // somebody else who keeps the same readings
 mod spells; // how long beyond a limit
+mod statistics; // how it is spread
+mod availability; // how much of it is there
 mod tail; // readings in memory, by station
 mod series; // what is known of each series without looking
 mod names; // codes as small numbers
@@ -36,6 +42,8 @@ pub mod longform; // readings as other programs keep them
 mod cache; // what was read from disk and may be asked again
 mod packed; // a month of one series in few bits
 
+pub use availability::{Availability, Available, Gap, Rhythm};
+pub use beside::{Beside, BesideRow, NotNow};
 pub use compare::{Compared, Comparing, Differs};
 pub use config::Config;
 pub use count::{FileCount, SeriesCount};
@@ -43,5 +51,6 @@ pub use error::HistoryError;
 pub use look::{Look, Wanted, WideRow};
 pub use query::{Applied, At, Bucket, Latest, Point, Query, Stats};
 pub use spells::{Beyond, Spells};
+pub use statistics::{By, Group, Spread, VALUES_MAX};
 pub use store::History;
 pub use verify::{Unverified, sealed_files};

@@ -5,21 +5,22 @@
 //! Memory: a thousand rows of each file of a month (some tens of files of at most a megabyte each), and 16 to 24 bytes for
 //! each reading that is not sealed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use domain::{Admitted, Flag, ParameterCode, StationCode, Timestamp};
+use domain::{Admitted, Edits, Flag, Layer, ParameterCode, Shown, StationCode, Timestamp};
 
 use crate::HistoryError;
 use crate::cache::Cache;
+use crate::layers;
 use crate::month::Month;
 use crate::names::Names;
 use crate::sealed::{Footer, Manifest, Scan, SealedFile};
-use crate::series::Cell;
+use crate::series::{Cell, Version};
 use crate::tail::Tail;
 
 /// Looks at a folder whose files a merge replaces meanwhile. A merge must fall between two readings of the manifest, so
@@ -49,17 +50,30 @@ pub struct Wanted {
     pub from: Timestamp,
     /// Last instant, not included.
     pub to: Timestamp,
+    /// What was known then: only what had reached us up to this instant, included. `None`: all.
+    pub as_of: Option<Timestamp>,
+    /// What people changed, by station; of each series that has edits, with the layers that are wanted.
+    pub edits: BTreeMap<StationCode, Vec<(ParameterCode, Edits)>>,
+    /// What is wanted of the series that have none.
+    pub unedited: Shown,
 }
 
-/// What is known of one station at one time: of each parameter the last that the journal brought.
+/// What is shown of one station at one time: of each parameter the last that the journal brought, or what people made of
+/// it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WideRow {
     /// Where.
     pub station: StationCode,
     /// When.
     pub taken_at: Timestamp,
+    /// When the last report that said anything of it reached us.
+    pub received_at: Timestamp,
+    /// Where that report stands in the journal.
+    pub position: u64,
     /// Value and flag of each parameter, in the order of their codes.
     pub cells: Vec<(ParameterCode, Option<f64>, Flag)>,
+    /// How many of them people changed.
+    pub changed: usize,
 }
 
 impl Wanted {
@@ -71,7 +85,44 @@ impl Wanted {
             parameters: BTreeSet::new(),
             from: Timestamp::from_millis(i64::MIN),
             to: Timestamp::from_millis(i64::MAX),
+            as_of: None,
+            edits: BTreeMap::new(),
+            unedited: Shown::Raw,
         }
+    }
+
+    /// Is everything wanted as it came, up to now?
+    fn is_plain(&self) -> bool {
+        self.as_of.is_none() && self.edits.is_empty() && self.unedited != Shown::Approved
+    }
+
+    fn edits_of(&self, station: &StationCode, parameter: &ParameterCode) -> Edits {
+        let own = self.edits.get(station).into_iter().flatten();
+        let found = own.into_iter().find(|(known, _)| known == parameter);
+        found.map_or_else(|| Edits::new(vec![], self.unedited), |(_, edits)| edits.clone())
+    }
+
+    /// The times at which an edit may put something, by station and time.
+    fn fills(&self, month: Month) -> Vec<(StationCode, i64)> {
+        let from = self.from.as_millis().max(month.start());
+        let to = self.to.as_millis().min(month.last().saturating_add(1));
+        let mut fills = Vec::new();
+        for (station, series) in self.edits.iter().filter(|(code, _)| self.station(code.as_str())) {
+            for (_, edits) in series.iter().filter(|(code, _)| self.parameter(code)) {
+                let times = edits.fills(Timestamp::from_millis(from), Timestamp::from_millis(to));
+                fills.extend(times.iter().map(|at| (station.clone(), at.as_millis())));
+            }
+        }
+        fills.sort();
+        fills.dedup();
+        fills
+    }
+
+    /// The months of which only an edit may know.
+    fn filled_months(&self) -> BTreeSet<Month> {
+        let series = self.edits.values().flatten();
+        let times = series.flat_map(|(_, edits)| edits.fills(self.from, self.to));
+        times.map(|at| Month::of(at.as_millis())).collect()
     }
 
     fn station(&self, code: &str) -> bool {
@@ -178,6 +229,7 @@ impl Look {
         let files = self.files.iter().filter(|file| file.overlaps(from, to));
         let months: BTreeSet<Month> =
             files.map(|file| file.facts.month).chain(self.tail.months()).collect();
+        let months = months.into_iter().chain(wanted.filled_months()).collect::<BTreeSet<_>>();
         let mut rows = 0;
         for month in months {
             let mut merged = self.month(month, wanted)?;
@@ -223,13 +275,16 @@ impl Look {
             Some(Row {
                 station: station.clone(),
                 taken: row.taken,
+                received: row.received(),
                 position: row.position(),
                 cells,
             })
         });
         let mut tail: Box<dyn Iterator<Item = Row> + 'a> = Box::new(tail);
         let hot = tail.next();
-        Ok(Merged { sources, tail, hot })
+        let mut fills = wanted.fills(month).into_iter();
+        let fill = fills.next();
+        Ok(Merged { wanted, sources, tail, hot, fills, fill })
     }
 }
 
@@ -251,6 +306,7 @@ impl std::fmt::Debug for Look {
 struct Row {
     station: StationCode,
     taken: i64,
+    received: i64,
     position: u64,
     cells: Vec<(ParameterCode, Cell)>,
 }
@@ -310,10 +366,16 @@ impl<'a> FileSource<'a> {
         self.scan.key()
     }
 
-    fn take(&mut self, into: &mut Vec<(ParameterCode, Cell)>) -> Result<(), HistoryError> {
+    /// When the row that comes next reached us, and where it stands in the journal.
+    fn last(&self) -> (i64, u64) {
+        (self.scan.received(), self.scan.key().map_or(0, |(_, _, position)| position))
+    }
+
+    fn take(&mut self, into: &mut Cells) -> Result<(), HistoryError> {
+        let last = self.last();
         for (pair, code) in self.parameters.iter().enumerate() {
             if let Some(cell) = self.scan.cell(pair)? {
-                put(into, code, cell);
+                into.put(code, cell, last);
             }
         }
         self.scan.step()?;
@@ -334,29 +396,112 @@ impl<'a> FileSource<'a> {
     }
 }
 
-/// The later in the journal wins.
-fn put(into: &mut Vec<(ParameterCode, Cell)>, code: &ParameterCode, cell: Cell) {
-    match into.binary_search_by(|(known, _)| known.cmp(code)) {
-        Ok(at) => into[at].1 = cell,
-        Err(at) => into.insert(at, (code.clone(), cell)),
+/// What is known of one station at one time.
+enum Cells {
+    /// Of each parameter the latest in the journal.
+    Plain(Vec<(ParameterCode, Cell)>),
+    /// Of each parameter every version, for edits and for what was known then; without their time.
+    Versions(Vec<(ParameterCode, Vec<Version>)>),
+}
+
+impl Cells {
+    fn begin(wanted: &Wanted) -> Self {
+        if wanted.is_plain() { Self::Plain(Vec::new()) } else { Self::Versions(Vec::new()) }
+    }
+
+    fn put(&mut self, code: &ParameterCode, cell: Cell, (received, position): (i64, u64)) {
+        match self {
+            Self::Plain(into) => match into.binary_search_by(|(known, _)| known.cmp(code)) {
+                // Rows come in the journal's order.
+                Ok(at) => into[at].1 = cell,
+                Err(at) => into.insert(at, (code.clone(), cell)),
+            },
+            Self::Versions(into) => {
+                let at = match into.binary_search_by(|(known, _)| known.cmp(code)) {
+                    Ok(at) => at,
+                    Err(at) => {
+                        into.insert(at, (code.clone(), Vec::new()));
+                        at
+                    }
+                };
+                into[at].1.push(Version { taken: 0, received, position, cell });
+            }
+        }
+    }
+
+    /// What is shown of it; `None` where that is nothing.
+    fn row(
+        self,
+        wanted: &Wanted,
+        (station, taken): (StationCode, i64),
+        (received, position): (i64, u64),
+    ) -> Option<WideRow> {
+        let taken_at = Timestamp::from_millis(taken);
+        let received_at = Timestamp::from_millis(received);
+        let (mut cells, mut changed) = (Vec::new(), 0);
+        match self {
+            Self::Plain(plain) => {
+                cells.extend(plain.into_iter().map(|(code, cell)| (code, cell.value, cell.flag)));
+            }
+            Self::Versions(mut all) => {
+                // A line stands also where nothing was measured.
+                for (code, _) in wanted.edits.get(&station).into_iter().flatten() {
+                    if wanted.parameter(code)
+                        && let Err(at) = all.binary_search_by(|(known, _)| known.cmp(code))
+                    {
+                        all.insert(at, (code.clone(), Vec::new()));
+                    }
+                }
+                for (code, mut versions) in all {
+                    versions.iter_mut().for_each(|version| version.taken = taken);
+                    let edits = wanted.edits_of(&station, &code);
+                    let known_by = wanted.as_of.map_or(i64::MAX, Timestamp::as_millis);
+                    versions.retain(|version| version.received <= known_by);
+                    let span = (taken, taken.saturating_add(1));
+                    for point in layers::shown(versions, &edits, known_by, span) {
+                        changed += usize::from(point.layer != Layer::Raw);
+                        cells.push((code.clone(), point.value, point.flag));
+                    }
+                }
+            }
+        }
+        let some = !cells.is_empty();
+        some.then_some(WideRow { station, taken_at, received_at, position, cells, changed })
     }
 }
 
-/// A month's files and what is not sealed of it, row by row.
+/// What is known of one station at one time, with when the last of it reached us and where it stands in the journal.
+type Gathered = ((StationCode, i64), (i64, u64), Cells);
+
+/// A month's files, what is not sealed of it and what edits put into it, row by row.
 struct Merged<'a> {
+    wanted: &'a Wanted,
     sources: Vec<FileSource<'a>>,
     tail: Box<dyn Iterator<Item = Row> + 'a>,
     hot: Option<Row>,
+    fills: std::vec::IntoIter<(StationCode, i64)>,
+    fill: Option<(StationCode, i64)>,
 }
 
 /// Which of the sources has the row that comes next.
 enum Next {
+    Fill,
     File(usize),
     Tail,
 }
 
 impl Merged<'_> {
     fn first(&self) -> Option<(Next, (&str, i64))> {
+        let fill = self.fill.as_ref().map(|(code, taken)| (Next::Fill, (code.as_str(), *taken)));
+        let row = self.first_row();
+        match (fill, row) {
+            (Some(fill), Some(row)) if row.1 < fill.1 => Some(row),
+            (Some(fill), _) => Some(fill),
+            (None, row) => row,
+        }
+    }
+
+    fn first_row(&self) -> Option<(Next, (&str, i64))> {
         let files = self.sources.iter().enumerate();
         let files = files.filter_map(|(at, source)| Some((source.key()?, at))).min();
         let hot = self.hot.as_ref().map(|row| (row.station.as_str(), row.taken, row.position));
@@ -368,16 +513,34 @@ impl Merged<'_> {
         }
     }
 
+    /// The next row of which something is shown.
     fn next(&mut self, rows: &mut u64) -> Result<Option<WideRow>, HistoryError> {
-        let (mut cells, mut now): (Vec<_>, Option<(StationCode, i64)>) = (Vec::new(), None);
+        while let Some((key, last, cells)) = self.gather(rows)? {
+            let row = cells.row(self.wanted, key, last);
+            if row.is_some() {
+                return Ok(row);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Everything of the next station and time.
+    fn gather(&mut self, rows: &mut u64) -> Result<Option<Gathered>, HistoryError> {
+        let mut cells = Cells::begin(self.wanted);
+        let (mut now, mut last): (Option<(StationCode, i64)>, _) = (None, (0, 0));
         while let Some((next, key)) = self.first() {
             if now.as_ref().is_some_and(|(station, taken)| (station.as_str(), *taken) != key) {
                 break;
             }
             let taken = key.1;
-            *rows += 1;
             match next {
+                Next::Fill => {
+                    now = self.fill.take();
+                    self.fill = self.fills.next();
+                    continue;
+                }
                 Next::File(at) => {
+                    last = self.sources[at].last();
                     if now.is_none() {
                         now = Some((self.sources[at].station()?, taken));
                     }
@@ -385,18 +548,15 @@ impl Merged<'_> {
                 }
                 Next::Tail => {
                     let Some(row) = self.hot.take() else { break };
+                    last = (row.received, row.position);
                     self.hot = self.tail.next();
-                    row.cells.iter().for_each(|(code, cell)| put(&mut cells, code, *cell));
+                    row.cells.iter().for_each(|(code, cell)| cells.put(code, *cell, last));
                     now.get_or_insert((row.station, taken));
                 }
             }
+            *rows += 1;
         }
-        let wide = |(station, taken)| WideRow {
-            station,
-            taken_at: Timestamp::from_millis(taken),
-            cells: cells.into_iter().map(|(code, cell)| (code, cell.value, cell.flag)).collect(),
-        };
-        Ok(now.map(wide))
+        Ok(now.map(|key| (key, last, cells)))
     }
 }
 

@@ -1,6 +1,8 @@
 //! What is asked of history and what it answers.
 
-use domain::{Aggregation, Directions, Every, Flag, ParameterCode, StationCode, Timestamp};
+use domain::{
+    Aggregation, Directions, Edits, Every, Flag, Layer, ParameterCode, StationCode, Timestamp,
+};
 
 use crate::rollup::{Amount, State, Sum, counted};
 use crate::series::Cell;
@@ -17,7 +19,7 @@ pub struct Applied {
 }
 
 /// One series between two instants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Query {
     /// Where.
     pub station: StationCode,
@@ -31,9 +33,11 @@ pub struct Query {
     pub limit: usize,
     /// What was known then: only what had reached us up to this instant, included. `None`: all.
     pub as_of: Option<Timestamp>,
+    /// What people changed of the series, and which layers are asked for. The default changes nothing.
+    pub edits: Edits,
 }
 
-/// A reading as it stands now.
+/// A reading as it is shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
     /// When it was taken.
@@ -44,6 +48,8 @@ pub struct Point {
     pub value: Option<f64>,
     /// How far it can be trusted.
     pub flag: Flag,
+    /// How far it has come.
+    pub layer: Layer,
 }
 
 /// The readings of one interval. Intervals without a reading give no bucket. Counted are the readings that have a value

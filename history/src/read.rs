@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use domain::{Aggregation, Every, ParameterCode, StationCode, Timestamp};
+use domain::{Aggregation, Edits, Every, ParameterCode, StationCode, Timestamp};
 
+use crate::layers::{self, last_write_wins};
 use crate::month::Month;
 use crate::packed::Packed;
 use crate::query::Bucketing;
-use crate::rollup::{Asked, Level, Piece, State};
+use crate::rollup::{Asked, Kept, Level, Piece, State};
 use crate::sealed::SealedFile;
 use crate::series::{Series, Version};
 use crate::store::{Files, Shared, lock};
@@ -45,9 +46,9 @@ impl History {
     ) -> Result<Vec<Bucket>, HistoryError> {
         let mut buckets = Bucketing::new(every, query.limit, aggregation);
         let direction = aggregation == Aggregation::Direction;
-        self.visit_kept(query, (every, direction), &|_| true, |piece| match piece {
-            Piece::Reading(version) => buckets.take(&point(version)),
-            Piece::Kept(kept) => buckets.merge(kept.state()),
+        self.visit_kept(query, (every, direction), &|_| true, |part| match part {
+            Part::Point(point) => buckets.take(&point),
+            Part::Kept(kept) => buckets.merge(kept.state()),
         })?;
         Ok(buckets.finish())
     }
@@ -105,12 +106,13 @@ impl History {
         if to <= from || query.limit == 0 {
             return Ok(());
         }
+        let Some(from) = self.visit_beside(query, &mut take) else { return Ok(()) };
+        let from = from.as_millis();
         let series = (query.station.as_str(), query.parameter.as_str());
-        let known_by = query.as_of.map_or(i64::MAX, Timestamp::as_millis);
-        let view = self.shared.view(series, (from, to), known_by);
-        for month in view.months() {
-            for version in self.shared.month(&view, month, series, (from, to))? {
-                if !take(point(version)) {
+        let view = self.shared.view(series, (from, to), known_by(query));
+        for month in view.months_of(&query.edits) {
+            for point in self.shared.points(&view, month, series, &query.edits)? {
+                if !take(point) {
                     return Ok(());
                 }
             }
@@ -119,32 +121,37 @@ impl History {
     }
 
     /// The same where what is kept of whole intervals does, if it is `enough`: an interval of `every` is made up of whole
-    /// ones.
+    /// ones. Where people corrected something in a month, its readings are asked.
     pub(crate) fn visit_kept(
         &self,
         query: &Query,
         (every, direction): (Every, bool),
         enough: &dyn Fn(&State) -> bool,
-        mut take: impl FnMut(Piece) -> bool,
+        mut take: impl FnMut(Part) -> bool,
     ) -> Result<(), HistoryError> {
-        let span = (query.from.as_millis(), query.to.as_millis());
-        if span.1 <= span.0 || query.limit == 0 {
+        if query.to <= query.from || query.limit == 0 {
             return Ok(());
         }
+        let beside = self.visit_beside(query, &mut |point| take(Part::Point(point)));
+        let Some(from) = beside else { return Ok(()) };
+        let span = (from.as_millis(), query.to.as_millis());
         let series = (query.station.as_str(), query.parameter.as_str());
-        let known_by = query.as_of.map_or(i64::MAX, Timestamp::as_millis);
-        let view = self.shared.view(series, span, known_by);
+        let view = self.shared.view(series, span, known_by(query));
         let level = Level::within(every);
         let asked = level.map(|level| Asked { series, span, level, direction, enough });
-        for month in view.months() {
-            let pieces = match &asked {
-                Some(asked) => self.shared.pieces(&view, month, asked)?,
+        for month in view.months_of(&query.edits) {
+            let as_it_came = view.edits_in(month, &query.edits).change_nothing();
+            let parts: Vec<Part> = match asked.as_ref().filter(|_| as_it_came) {
+                Some(asked) => {
+                    let pieces = self.shared.pieces(&view, month, asked)?;
+                    pieces.into_iter().map(Part::of).collect()
+                }
                 None => {
-                    let all = self.shared.month(&view, month, series, span)?;
-                    all.into_iter().map(Piece::Reading).collect()
+                    let points = self.shared.points(&view, month, series, &query.edits)?;
+                    points.into_iter().map(Part::Point).collect()
                 }
             };
-            if !pieces.into_iter().all(&mut take) {
+            if !parts.into_iter().all(&mut take) {
                 return Ok(());
             }
         }
@@ -167,10 +174,33 @@ impl History {
     }
 }
 
+/// A part of an answer, as people see it.
+pub(crate) enum Part {
+    /// A reading.
+    Point(Point),
+    /// What the readings of an interval come to, none of which anybody corrected.
+    Kept(Kept),
+}
+
+impl Part {
+    fn of(piece: Piece) -> Self {
+        match piece {
+            Piece::Reading(version) => Self::Point(layers::as_it_came(version)),
+            Piece::Kept(kept) => Self::Kept(kept),
+        }
+    }
+}
+
+fn known_by(query: &Query) -> i64 {
+    query.as_of.map_or(i64::MAX, Timestamp::as_millis)
+}
+
 /// What one read works on.
 pub(crate) struct View {
     /// The series in memory, sorted by time and position.
-    hot: Vec<Version>,
+    pub(crate) hot: Vec<Version>,
+    /// What is sealed, up to this position of the journal.
+    pub(crate) sealed: Option<u64>,
     pub(crate) files: Files,
     span: (i64, i64),
     /// What reached us later does not count.
@@ -194,6 +224,26 @@ impl View {
         sealed.map(|file| file.facts.month).chain(hot).collect()
     }
 
+    /// The same, and those in which people put something that nobody measured.
+    fn months_of(&self, edits: &Edits) -> BTreeSet<Month> {
+        let (from, to) = (Timestamp::from_millis(self.span.0), Timestamp::from_millis(self.span.1));
+        let fills = edits.fills(from, to);
+        let fills = fills.iter().map(|at| Month::of(at.as_millis()));
+        self.months().into_iter().chain(fills).collect()
+    }
+
+    /// What is asked of a month.
+    fn span_in(&self, month: Month) -> (i64, i64) {
+        let (from, to) = self.span;
+        (from.max(month.start()), to.min(month.last().saturating_add(1)))
+    }
+
+    /// The edits that reach into it.
+    fn edits_in(&self, month: Month, edits: &Edits) -> Edits {
+        let (from, to) = self.span_in(month);
+        edits.within(Timestamp::from_millis(from), Timestamp::from_millis(to))
+    }
+
     /// What memory holds of a month, and no file yet.
     pub(crate) fn of_month(&self, month: Month) -> Sources<'_> {
         let start = self.hot.partition_point(|version| version.taken < month.start());
@@ -206,7 +256,12 @@ impl View {
 const PACK_MS_MIN: i64 = 7 * 86_400_000;
 
 impl Shared {
-    fn view(&self, (station, parameter): (&str, &str), span: (i64, i64), known_by: i64) -> View {
+    pub(crate) fn view(
+        &self,
+        (station, parameter): (&str, &str),
+        span: (i64, i64),
+        known_by: i64,
+    ) -> View {
         let mut hot = Vec::new();
         let state = self.read();
         let numbers = state.stations.find(station).zip(state.parameters.find(parameter));
@@ -216,10 +271,30 @@ impl Shared {
             }
             state.tail.series((station, parameter), span, known_by, &mut hot);
         }
-        let files = state.files.clone();
+        let (files, sealed) = (state.files.clone(), state.sealed);
         drop(state);
         hot.sort_by_key(|version| (version.taken, version.position));
-        View { hot, files, span, known_by, numbers }
+        View { hot, sealed, files, span, known_by, numbers }
+    }
+
+    /// One month of a series as people see it.
+    fn points(
+        &self,
+        view: &View,
+        month: Month,
+        series: (&str, &str),
+        edits: &Edits,
+    ) -> Result<Vec<Point>, HistoryError> {
+        if view.edits_in(month, edits).change_nothing() {
+            let versions = self.month(view, month, series, view.span)?;
+            return Ok(versions.into_iter().map(layers::as_it_came).collect());
+        }
+        let mut sources = view.of_month(month);
+        let (from, to) = view.span;
+        let files = view.files.iter().filter(|f| f.facts.month == month && f.overlaps(from, to));
+        sources.files.extend(files.cloned());
+        let versions = self.every_version(view, &sources, series, view.span)?;
+        Ok(layers::shown(versions, edits, view.known_by, view.span_in(month)))
     }
 
     /// One month of a series, each time once.
@@ -284,6 +359,17 @@ impl Shared {
         view: &View,
         sources: &Sources<'_>,
         series: (&str, &str),
+        span: (i64, i64),
+    ) -> Result<Vec<Version>, HistoryError> {
+        self.every_version(view, sources, series, span).map(last_write_wins)
+    }
+
+    /// Every version of each time, in no order.
+    fn every_version(
+        &self,
+        view: &View,
+        sources: &Sources<'_>,
+        series: (&str, &str),
         (from, to): (i64, i64),
     ) -> Result<Vec<Version>, HistoryError> {
         let mut versions = Vec::new();
@@ -294,7 +380,7 @@ impl Shared {
         versions.retain(|version| version.received <= view.known_by);
         let hot = sources.hot.iter().filter(|version| from <= version.taken && version.taken < to);
         versions.extend(hot);
-        Ok(last_write_wins(versions))
+        Ok(versions)
     }
 
     /// The newest reading with a value, not after `taken`, searched backwards month by month.
@@ -313,27 +399,6 @@ impl Shared {
             }
         }
         Ok(None)
-    }
-}
-
-/// Of each time the version with the highest journal position, in the order of time.
-fn last_write_wins(mut versions: Vec<Version>) -> Vec<Version> {
-    if versions.is_sorted_by(|a, b| a.taken < b.taken) {
-        return versions;
-    }
-    versions.sort_by_key(|version| (version.taken, version.position));
-    versions.reverse();
-    versions.dedup_by_key(|version| version.taken);
-    versions.reverse();
-    versions
-}
-
-fn point(version: Version) -> Point {
-    Point {
-        taken_at: Timestamp::from_millis(version.taken),
-        received_at: Timestamp::from_millis(version.received),
-        value: version.cell.value,
-        flag: version.cell.flag,
     }
 }
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use domain::{Every, Timestamp};
 
-use crate::rollup::{Amount, Counted, Piece, State, counted};
-use crate::series::Version;
-use crate::{History, HistoryError, Query};
+use crate::read::Part;
+use crate::rollup::{Amount, Counted, State, counted};
+use crate::series::Cell;
+use crate::{History, HistoryError, Point, Query};
 
 /// A side of a limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,9 +70,9 @@ impl History {
         let enough = |state: &State| {
             state.counted.as_ref().is_none_or(|c| c.gap <= gap && beyond.side(c).is_some())
         };
-        self.visit_kept(query, (every, false), &enough, |piece| match piece {
-            Piece::Reading(version) => counting.take(&version),
-            Piece::Kept(kept) => counting.take_kept(kept.state()),
+        self.visit_kept(query, (every, false), &enough, |part| match part {
+            Part::Point(point) => counting.take(&point),
+            Part::Kept(kept) => counting.take_kept(kept.state()),
         })?;
         Ok(counting.done)
     }
@@ -119,11 +120,10 @@ impl Counting {
     }
 
     /// `false` when the interval it would open is one too many.
-    fn take(&mut self, version: &Version) -> bool {
-        let Some(value) = counted(version.cell).filter(|value| value.is_finite()) else {
-            return true;
-        };
-        self.reading((version.taken, value))
+    fn take(&mut self, point: &Point) -> bool {
+        let cell = Cell { value: point.value, flag: point.flag };
+        let Some(value) = counted(cell).filter(|value| value.is_finite()) else { return true };
+        self.reading((point.taken_at.as_millis(), value))
     }
 
     /// Takes readings that are all on one side of the limit and close to each other: the line to the first of them, and

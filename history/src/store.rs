@@ -17,7 +17,7 @@ use crate::seal::{Sealer, Sealing};
 use crate::sealed::{self, Footer, MANIFEST, Manifest, Rows, SealedFile};
 use crate::series::SeriesTable;
 use crate::tail::Tail;
-use crate::{Config, HistoryError, Stats};
+use crate::{Beside, Config, HistoryError, Stats};
 
 /// Decoded footers: one of a month at 200 stations takes about 100 kB, so some 80 months stay open.
 const FOOTERS_BYTES_MAX: usize = 8 << 20;
@@ -38,6 +38,8 @@ const BLOCKS_KEPT_BYTES_MAX: usize = 16 << 20;
 #[derive(Clone)]
 pub struct History {
     pub(crate) shared: Arc<Shared>,
+    /// Who is asked first, if anybody.
+    pub(crate) beside: Option<Arc<dyn Beside>>,
 }
 
 /// What all clones share.
@@ -112,7 +114,7 @@ impl History {
             counters: Counters::new(),
             _lock: lock,
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { shared: Arc::new(shared), beside: None })
     }
 
     /// The journal position of the last record that is sealed on disk: the writer resumes behind it. `None`: from the

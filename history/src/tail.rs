@@ -77,9 +77,15 @@ impl StationTail {
         std::iter::successors(Some(newest), |row| self.older.get(row).copied())
     }
 
-    /// The newest of one time that had reached us by then.
-    fn version(&self, column: &Column, taken: i64, newest: u32, known_by: i64) -> Option<Version> {
-        self.versions(newest).find_map(|row| {
+    /// Those of one time that had reached us by then, newest first.
+    fn known<'a>(
+        &'a self,
+        column: &'a Column,
+        taken: i64,
+        newest: u32,
+        known_by: i64,
+    ) -> impl Iterator<Item = Version> + 'a {
+        self.versions(newest).filter_map(move |row| {
             let (received, position) = (self.received[row as usize], self.position[row as usize]);
             if known_by < received {
                 return None;
@@ -164,10 +170,10 @@ impl Tail {
         let tail = self.station(station)?;
         let &newest = tail.index.get(&taken)?;
         let column = tail.columns.iter().find(|column| column.parameter == parameter)?;
-        tail.version(column, taken, newest, i64::MAX).map(|version| version.cell)
+        tail.known(column, taken, newest, i64::MAX).next().map(|version| version.cell)
     }
 
-    /// Adds one series between two times to `out`, each time once, in the order of time.
+    /// Adds one series between two times to `out`, every version that had reached us by then.
     pub(crate) fn series(
         &self,
         (station, parameter): (u32, u32),
@@ -178,8 +184,7 @@ impl Tail {
         let Some(tail) = self.station(station) else { return };
         let Some(column) = tail.columns.iter().find(|c| c.parameter == parameter) else { return };
         let rows = tail.index.range(from..to);
-        let version = |(&taken, &newest)| tail.version(column, taken, newest, known_by);
-        out.extend(rows.filter_map(version));
+        out.extend(rows.flat_map(|(&taken, &newest)| tail.known(column, taken, newest, known_by)));
     }
 
     /// The months in which rows were taken, in order.
@@ -225,7 +230,7 @@ mod tests {
         let mut out = Vec::new();
         tail.series((0, 0), (0, 31), i64::MAX, &mut out);
         let read: Vec<_> = out.iter().map(|v| (v.taken, v.cell.value)).collect();
-        assert_eq!(read, [(10, Some(1.0)), (30, Some(3.5))]);
+        assert_eq!(read, [(10, Some(1.0)), (30, Some(3.5)), (30, Some(3.0))], "newest first");
         assert_eq!(tail.find(0, 1, 30), None);
         let rows: Vec<_> =
             tail.stations[0].rows(Month::of(0)).map(|r| (r.taken, r.position())).collect();

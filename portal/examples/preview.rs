@@ -46,6 +46,7 @@ fn book(pack: &Path) -> Result<Book, Box<dyn Error>> {
         parameters: standard_parameters(),
         rivers: rivers.collect(),
         rules: pack.rules,
+        edits: std::collections::HashMap::new(),
     })
 }
 

@@ -16,6 +16,7 @@ mod assets; // the stylesheet and the scripts
 mod headers; // what every answer carries
 mod pages; // for people
 mod api; // for machines
+mod shown; // the newest values as people corrected them
 mod site; // every address, on one page
 mod patience; // a reader who takes nothing is given up
 mod serve; // from a listener to answers

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::Query;
 use axum::http::Uri;
-use domain::{BadTime, Every, Flag, Timestamp};
+use domain::{BadTime, Every, Flag, Shown, Timestamp};
 
 use crate::problem::Problem;
 
@@ -101,6 +101,18 @@ impl Pairs {
         }
     }
 
+    /// Which layers of a series: best, raw, corrected or approved.
+    ///
+    /// # Errors
+    /// A [`Problem`] that says what can be written.
+    pub fn layer(&self) -> Result<Shown, Problem> {
+        let Some(word) = self.get("layer") else { return Ok(Shown::default()) };
+        Shown::from_word(word).ok_or_else(|| {
+            let all: Vec<&str> = Shown::ALL.iter().map(|(word, _)| *word).collect();
+            Problem::bad_query(format!("`layer` is one of {}", all.join(", ")))
+        })
+    }
+
     /// A number.
     ///
     /// # Errors
@@ -144,7 +156,7 @@ impl Pairs {
     }
 }
 
-fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let unit = text.chars().last()?;
     let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
     let seconds = match unit {

@@ -1,13 +1,16 @@
 //! The portal's view, answered by the real rooms: history, registry, alerting and what the engine says of the analyzer.
 //! Each of their types ends here and becomes one of ours, by hand.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alerting::{Alerting, NoticeState, NoticeView};
-use domain::{Aggregation, Alert, AlertId, Clock, Every, ParameterCode, StationCode, Timestamp};
-use history::{History, HistoryError, Query};
+use domain::{
+    Aggregation, Alert, AlertId, Clock, Edit, Every, ParameterCode, StationCode, Timestamp,
+};
+use history::{Available, Group, History, HistoryError, Query, Rhythm, Spread};
 use registry::{Registry, RegistryError, RiverKind};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
@@ -126,6 +129,7 @@ impl Rooms {
             parameters: registry.parameters().await?,
             rivers: lines.map(river).collect(),
             rules: registry.rules().await?,
+            edits: by_station(registry.edits().await?),
         });
         let kept = Some((version, Arc::clone(&book)));
         *self.book.lock().unwrap_or_else(PoisonError::into_inner) = kept;
@@ -222,6 +226,20 @@ impl View for Rooms {
         })
     }
 
+    fn spread(&self, wanted: Wanted, spread: Spread) -> Answer<'_, Option<Vec<Group>>> {
+        Box::pin(async move {
+            let query = query(wanted, usize::MAX);
+            self.ask(move |history| history.spread(&query, &spread)).await
+        })
+    }
+
+    fn availability(&self, wanted: Wanted, rhythm: Rhythm) -> Answer<'_, Available> {
+        Box::pin(async move {
+            let query = query(wanted, usize::MAX);
+            self.ask(move |history| history.availability(&query, rhythm)).await
+        })
+    }
+
     fn standing(&self) -> Vec<Standing> {
         (self.portal.standing)().into_iter().map(standing).collect()
     }
@@ -308,13 +326,20 @@ impl View for Rooms {
     }
 }
 
+fn by_station(edits: Vec<Edit>) -> HashMap<StationCode, Vec<Edit>> {
+    edits.into_iter().fold(HashMap::new(), |mut all, edit| {
+        all.entry(edit.station.clone()).or_default().push(edit);
+        all
+    })
+}
+
 fn registry_trouble(error: RegistryError) -> Trouble {
     Trouble::new("registry", error)
 }
 
 fn query(wanted: Wanted, limit: usize) -> Query {
-    let Wanted { station, parameter, from, to, as_of } = wanted;
-    Query { station, parameter, from, to, limit, as_of }
+    let Wanted { station, parameter, from, to, as_of, edits } = wanted;
+    Query { station, parameter, from, to, limit, as_of, edits }
 }
 
 fn river(river: registry::River) -> River {
@@ -333,7 +358,8 @@ fn latest(latest: history::Latest) -> Latest {
 }
 
 fn point(point: history::Point) -> Point {
-    Point { taken_at: point.taken_at, value: point.value, flag: point.flag }
+    let history::Point { taken_at, value, flag, layer, .. } = point;
+    Point { taken_at, value, flag, layer }
 }
 
 fn bucket(bucket: history::Bucket) -> Bucket {

@@ -1,15 +1,17 @@
 //! What the portal asks of the other rooms, in shapes made for showing. Pages and the API are written against this
 //! one trait; [`crate::Rooms`] answers it from history, registry and alerting, and tests answer it from memory.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    Aggregation, Alert, AlertId, Every, Flag, Notice, Parameter, ParameterCode, Place, Rule,
-    RuleCode, Station, StationCode, Timestamp, Water, Why,
+    Aggregation, Alert, AlertId, Edit, Edits, Every, Flag, Layer, Notice, Parameter, ParameterCode,
+    Place, Rule, RuleCode, Shown, Station, StationCode, Timestamp, Water, Why,
 };
 use futures_util::future::BoxFuture;
+use history::{Available, Group, Rhythm, Spread};
 
 use crate::words::Lang;
 
@@ -82,6 +84,8 @@ pub struct Book {
     pub rivers: Vec<River>,
     /// Threshold rules.
     pub rules: Vec<Rule>,
+    /// What people changed of what was measured, by station; of each in the order of their numbers.
+    pub edits: HashMap<StationCode, Vec<Edit>>,
 }
 
 impl Book {
@@ -101,6 +105,19 @@ impl Book {
     #[must_use]
     pub fn rule(&self, code: &RuleCode) -> Option<&Rule> {
         self.rules.iter().find(|rule| &rule.code == code)
+    }
+
+    /// The edits of a series, for a reader who wants these layers.
+    #[must_use]
+    pub fn edits_of(
+        &self,
+        station: &StationCode,
+        parameter: &ParameterCode,
+        shown: Shown,
+    ) -> Edits {
+        let own = self.edits.get(station).into_iter().flatten();
+        let own = own.filter(|edit| &edit.parameter == parameter && shown != Shown::Raw);
+        Edits::new(own.cloned().collect(), shown)
     }
 
     /// The name of a river, or the word that the station used for it.
@@ -159,6 +176,8 @@ pub struct Point {
     pub value: Option<f64>,
     /// How far it can be trusted.
     pub flag: Flag,
+    /// How far it has come.
+    pub layer: Layer,
 }
 
 /// The readings of one interval of a series, together. Counted are those that have a value and are neither bad nor
@@ -231,6 +250,8 @@ pub struct Wanted {
     pub to: Timestamp,
     /// What was known then; `None`: what is known now.
     pub as_of: Option<Timestamp>,
+    /// What people changed of it, and which layers are wanted.
+    pub edits: Edits,
 }
 
 /// How the water stands under one rule at one station.
@@ -374,6 +395,10 @@ pub trait View: Send + Sync + 'static {
             Ok(all)
         })
     }
+    /// How the readings of a range are spread; `None` where there are too many.
+    fn spread(&self, wanted: Wanted, spread: Spread) -> Answer<'_, Option<Vec<Group>>>;
+    /// How much of a series is there.
+    fn availability(&self, wanted: Wanted, rhythm: Rhythm) -> Answer<'_, Available>;
     /// How the water stands under each rule at each station.
     fn standing(&self) -> Vec<Standing>;
     /// Alerts, newest first.

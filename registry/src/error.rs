@@ -39,6 +39,10 @@ pub enum Noun {
     Image,
     /// A roll-out of a firmware image.
     Rollout,
+    /// A correction or an approval of readings.
+    Edit,
+    /// The end of one.
+    Withdrawal,
 }
 
 impl fmt::Display for Noun {
@@ -58,6 +62,8 @@ impl fmt::Display for Noun {
             Self::Token => "token",
             Self::Image => "firmware image",
             Self::Rollout => "roll-out",
+            Self::Edit => "edit",
+            Self::Withdrawal => "withdrawal of edit",
         })
     }
 }

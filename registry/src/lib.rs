@@ -23,6 +23,7 @@ mod duties; // of what
 mod users; // who may look
 mod endings; // who may no longer
 mod sessions; // who is looking
+mod edits; // what people changed of what was measured
 mod commands; // what a station is told
 mod configs; // how it is to be set
 mod replays; // dead letters sent in again
@@ -34,6 +35,7 @@ pub use audit::Audit;
 pub use claims::{CLAIM_PREFIX, ClaimCode, Claimed};
 pub use commands::{ARGS_BYTES_MAX, COMMANDS_OPEN_MAX, Command, CommandState, EXPIRES_MAX, Wish};
 pub use configs::{CONFIG_BYTES_MAX, Held, StationConfig, config_hash};
+pub use edits::{EDITS_MAX, EditWish};
 pub use error::{Noun, RegistryError};
 pub use firmware::{FirmwareSaid, IMAGES_MAX, Image, StationFirmware};
 pub use fits::{Misfit, misfits};

@@ -1,12 +1,13 @@
 //! `saltline export`: readings in long form, beside a running engine or without one.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use domain::{Parameter, ParameterCode, Timestamp};
+use domain::{Edit, Edits, Parameter, ParameterCode, Shown, StationCode, Timestamp};
 use history::longform::{Form, Writer};
 use history::{History, Look, Wanted, WideRow};
 use journal::Journal;
@@ -41,6 +42,13 @@ pub struct Export {
     /// Last instant, RFC 3339, not included.
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
+    /// What is written of readings that people changed: best (approved, otherwise corrected, otherwise as it came), raw,
+    /// corrected, or approved alone.
+    #[arg(long, default_value = "best", value_parser = shown)]
+    layer: Shown,
+    /// What was known then, RFC 3339: without what reached us or was edited later.
+    #[arg(long, value_name = "TIME")]
+    as_of: Option<String>,
     /// What is written; else the ending of the file says it.
     #[arg(long, value_enum)]
     format: Option<FileForm>,
@@ -52,6 +60,7 @@ pub struct Export {
 /// What was written.
 struct Counted {
     readings: u64,
+    changed: usize,
     stations: usize,
 }
 
@@ -75,7 +84,9 @@ impl Export {
         let registry = open_registry(&config.data_dir).await?;
         let parameters = registry.parameters().await?;
         let known = registry.stations().await?;
-        let wanted = self.wanted(&parameters)?;
+        let mut wanted = self.wanted(&parameters)?;
+        wanted.edits = edits(registry.edits().await?, self.layer);
+        wanted.unedited = self.layer;
         for code in &wanted.stations {
             if !known.iter().any(|station| station.code == *code) {
                 return Err(Trouble::No(format!("there is no station `{code}`")));
@@ -94,13 +105,15 @@ impl Export {
         let row: Row = vec![
             ("file", json!(self.out.display().to_string())),
             ("readings", json!(counted.readings)),
+            ("changed", json!(counted.changed)),
             ("stations", json!(counted.stations)),
             ("journal_end", json!(next)),
         ];
         match to_stdout {
             true => eprintln!(
-                "{} readings of {} stations, up to record {next} of the journal",
-                counted.readings, counted.stations
+                "{} readings of {} stations, {} of them as people corrected or approved them, up to record {next} of \
+                 the journal",
+                counted.readings, counted.stations, counted.changed
             ),
             false => output::one(self.output, &row)?,
         }
@@ -128,11 +141,30 @@ impl Export {
         if let Some(to) = self.to.as_ref().map(time).transpose()? {
             wanted.to = to;
         }
+        wanted.as_of = self.as_of.as_ref().map(time).transpose()?;
         if wanted.to <= wanted.from {
             return Err(Trouble::Usage("--to is after --from".to_owned()));
         }
         Ok(wanted)
     }
+}
+
+fn shown(word: &str) -> Result<Shown, String> {
+    let all = Shown::ALL.map(|(word, _)| word).join(", ");
+    Shown::from_word(word).ok_or_else(|| format!("one of {all}"))
+}
+
+/// What people changed, for whoever wants these layers.
+fn edits(all: Vec<Edit>, layer: Shown) -> BTreeMap<StationCode, Vec<(ParameterCode, Edits)>> {
+    let mut series: BTreeMap<(StationCode, ParameterCode), Vec<Edit>> = BTreeMap::new();
+    for edit in all.into_iter().filter(|_| layer != Shown::Raw) {
+        series.entry((edit.station.clone(), edit.parameter.clone())).or_default().push(edit);
+    }
+    let mut stations: BTreeMap<StationCode, Vec<(ParameterCode, Edits)>> = BTreeMap::new();
+    for ((station, parameter), edits) in series {
+        stations.entry(station).or_default().push((parameter, Edits::new(edits, layer)));
+    }
+    stations
 }
 
 /// All readings; where no engine runs and history is far behind its journal, it is brought up first.
@@ -198,7 +230,7 @@ fn write<W: Write + Send>(
     let units: FxHashMap<&ParameterCode, &str> =
         parameters.iter().map(|parameter| (&parameter.code, parameter.unit.as_str())).collect();
     let mut writer = Writer::begin(form, out).map_err(failed)?;
-    let mut readings = 0;
+    let (mut readings, mut changed) = (0, 0);
     let mut stations = std::collections::BTreeSet::new();
     let bar = bar("export");
     bar.set_length(look.rows(wanted));
@@ -206,6 +238,7 @@ fn write<W: Write + Send>(
         if !stations.contains(&row.station) {
             stations.insert(row.station.clone());
         }
+        changed += row.changed;
         for (code, value, flag) in &row.cells {
             let unit = units.get(code).copied().unwrap_or("");
             writer.write((&row.station, code, unit), row.taken_at, *value, *flag)?;
@@ -225,10 +258,10 @@ fn write<W: Write + Send>(
         ControlFlow::Break(error) => Err(error),
     };
     match out {
-        Ok(out) => Ok((Counted { readings, stations: stations.len() }, Some(out))),
+        Ok(out) => Ok((Counted { readings, changed, stations: stations.len() }, Some(out))),
         // `saltline export -O - | head` has seen enough: that is no fault.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe && path == Path::new("-") => {
-            Ok((Counted { readings, stations: stations.len() }, None))
+            Ok((Counted { readings, changed, stations: stations.len() }, None))
         }
         Err(error) => Err(failed(error).into()),
     }

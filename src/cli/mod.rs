@@ -7,6 +7,7 @@ mod token; // add, list, revoke
 mod user; // add, password, remove, list
 mod rule; // list, remove
 mod deadletter; // list, replay
+mod edit; // corrections and approvals
 mod firmware; // keys, images, roll-outs
 mod store; // verify, stats
 mod backup; // create, list, verify, restore, prune
@@ -85,6 +86,8 @@ enum Command {
     User(user::User),
     /// The rules of the province.
     Rule(rule::Rule),
+    /// Correct and approve what was measured: the readings stay, edits stand beside them.
+    Edit(edit::Edit),
     /// Firmware of stations: sign images, add them, roll them out.
     Firmware(firmware::Firmware),
     /// What is in the data folder.
@@ -237,6 +240,7 @@ fn execute(command: Command) -> Result<(), Trouble> {
         Command::Token(token) => with_runtime(token.run()),
         Command::User(user) => with_runtime(user.run()),
         Command::Rule(rule) => with_runtime(rule.run()),
+        Command::Edit(edit) => with_runtime(edit.run()),
         Command::Firmware(firmware) => with_runtime(firmware.run()),
         Command::Store(store) => with_runtime(store.run()),
         Command::Backup(backup) => with_runtime(backup.run()),

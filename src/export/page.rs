@@ -34,7 +34,10 @@ pub(super) fn page(
         let just = Duration::from_millis(1);
         let (from, to) = (slot.end - config.every + just, slot.end + just);
         let station = slot.station.clone();
-        let query = Query { station, parameter: code, from, to, limit: POINTS_MAX, as_of: None };
+        // As it came: a file that was sent is not sent again because somebody corrected what is in it.
+        let edits = domain::Edits::default();
+        let (limit, as_of) = (POINTS_MAX, None);
+        let query = Query { station, parameter: code, from, to, limit, as_of, edits };
         let points = history.range(&query)?;
         let Some(value) = one(&points, parameter.aggregation) else { continue };
         let status = if value.is_some() { Status::Measuring } else { Status::Fault };
@@ -73,6 +76,7 @@ mod tests {
             received_at: Timestamp::default(),
             value,
             flag,
+            layer: domain::Layer::Raw,
         };
         for (points, wanted) in [
             (vec![], None),

@@ -42,6 +42,10 @@ pub struct Config {
     pub tail_readings_max: usize,
     /// Age of the oldest reading in memory before they become Parquet.
     pub tail_age_max: Duration,
+    /// Who answers questions about the past.
+    pub reader: super::Reader,
+    /// QuestDB beside history, if used.
+    pub questdb: Option<crate::questdb::Config>,
     /// How often silence is judged.
     pub tick: Duration,
     /// After a start silence is not judged for this long.
@@ -93,6 +97,7 @@ impl Config {
         let mut ports: Vec<Place> = ports.filter(|at| matches!(at, Place::Serial(_))).collect();
         let serial = super::serial::read(layers, &ports)?;
         ports.extend(serial.iter().map(|line| line.place.clone()));
+        let questdb = super::questdb::read(layers)?;
         let sdi12 = super::sdi12::read(layers, &ports)?;
         Ok(Self {
             data_dir: PathBuf::from(at("data.dir").filled()?),
@@ -110,6 +115,8 @@ impl Config {
             dead_letter_bytes_max: at("journal.dead_letters").size(1 << 20, 1 << 50)?,
             tail_readings_max: at("history.tail_readings_max").count()?,
             tail_age_max: at("history.tail_age_max").duration()?,
+            reader: super::questdb::reader(layers, questdb.is_some())?,
+            questdb,
             tick: at("engine.tick").duration()?,
             start_grace: at("engine.start_grace").duration()?,
             gap_settle: at("engine.gap_settle").duration()?,
@@ -198,6 +205,17 @@ impl Key<'_> {
         let (_, value) = self.layers.get(self.key);
         let count = value.as_integer().and_then(|n| usize::try_from(n).ok());
         count.filter(|&n| 0 < n).ok_or_else(|| self.bad("write a whole number above zero"))
+    }
+
+    /// As [`bad`](Self::bad), for a value that may hold a secret.
+    pub(super) fn hidden(&self, wanted: &str) -> SettingsError {
+        let (origin, _) = self.layers.get(self.key);
+        SettingsError::BadValue {
+            origin: origin.to_owned(),
+            key: self.key.to_owned(),
+            found: "not shown".to_owned(),
+            wanted: wanted.to_owned(),
+        }
     }
 
     pub(super) fn bad(&self, wanted: &str) -> SettingsError {

@@ -11,12 +11,14 @@ mod modbus; // lines that we ask on
 mod serial; // loggers that write lines of text
 mod sdi12; // sensors on a bus of their own
 mod export; // departments that get files
+mod questdb; // who keeps the same readings
 mod firmware; // whose word counts, and how it goes out
 
 pub(crate) use config::duration;
 pub use config::{Channel, Config};
 pub use firmware::Firmware;
 pub use layers::{DEFAULTS, Layers};
+pub use questdb::Reader;
 
 /// A configuration that is not followed, because a part of it cannot be meant.
 #[derive(Debug, thiserror::Error)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::builder::{Float64Builder, StringBuilder, TimestampMillisecondBuilder};
 use arrow_array::{ArrayRef, RecordBatch};
+use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use domain::{Flag, ParameterCode, StationCode, Timestamp};
 use parquet::arrow::ArrowWriter;
@@ -28,11 +29,17 @@ pub struct Writer<W: Write + Send> {
 
 enum To<W: Write + Send> {
     Text { out: W, form: Form, line: String },
-    Parquet(Box<Columns<W>>),
+    Columns(Box<Columns<W>>),
+}
+
+/// Where batches of columns go.
+enum Sink<W: Write + Send> {
+    Parquet(ArrowWriter<W>),
+    Arrow(StreamWriter<W>),
 }
 
 struct Columns<W: Write + Send> {
-    writer: ArrowWriter<W>,
+    sink: Sink<W>,
     schema: SchemaRef,
     time: TimestampMillisecondBuilder,
     station: StringBuilder,
@@ -55,9 +62,19 @@ impl<W: Write + Send> Writer<W> {
                 To::Text { out, form, line: String::new() }
             }
             Form::JsonLines => To::Text { out, form, line: String::new() },
-            Form::Parquet => To::Parquet(Box::new(Columns::begin(out)?)),
+            Form::Parquet => To::Columns(Box::new(Columns::parquet(out)?)),
         };
         Ok(Self { to })
+    }
+
+    /// Begins an Arrow IPC stream: for answers, which other programs read without a copy; `import` does not read it.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn arrow(out: W) -> io::Result<Self> {
+        let schema = schema();
+        let sink = StreamWriter::try_new(out, &schema).map_err(io::Error::other)?;
+        Ok(Self { to: To::Columns(Box::new(Columns::begin(Sink::Arrow(sink), schema))) })
     }
 
     /// Writes a reading.
@@ -81,7 +98,7 @@ impl<W: Write + Send> Writer<W> {
                 }
                 out.write_all(line.as_bytes())
             }
-            To::Parquet(columns) => {
+            To::Columns(columns) => {
                 columns.row((station, parameter, unit), taken_at, value, flag);
                 if columns.gathered < BATCH { Ok(()) } else { columns.flush() }
             }
@@ -98,9 +115,12 @@ impl<W: Write + Send> Writer<W> {
                 out.flush()?;
                 Ok(out)
             }
-            To::Parquet(mut columns) => {
+            To::Columns(mut columns) => {
                 columns.flush()?;
-                let mut out = columns.writer.into_inner().map_err(failed)?;
+                let mut out = match columns.sink {
+                    Sink::Parquet(writer) => writer.into_inner().map_err(failed)?,
+                    Sink::Arrow(writer) => writer.into_inner().map_err(io::Error::other)?,
+                };
                 out.flush()?;
                 Ok(out)
             }
@@ -140,21 +160,25 @@ fn json(line: &mut String, (station, parameter, unit, taken_at, value, flag): Li
     .expect("writing to a string does not fail");
 }
 
+fn schema() -> SchemaRef {
+    let time = DataType::Timestamp(TimeUnit::Millisecond, Some(Arc::from("UTC")));
+    let kinds = [
+        (time, false),
+        (DataType::Utf8, false),
+        (DataType::Utf8, false),
+        (DataType::Float64, true),
+        (DataType::Utf8, false),
+        (DataType::Utf8, false),
+    ];
+    let fields = COLUMNS.into_iter().zip(kinds);
+    let fields: Vec<Field> =
+        fields.map(|(name, (kind, null))| Field::new(name, kind, null)).collect();
+    Arc::new(Schema::new(fields))
+}
+
 impl<W: Write + Send> Columns<W> {
-    fn begin(out: W) -> io::Result<Self> {
-        let time = DataType::Timestamp(TimeUnit::Millisecond, Some(Arc::from("UTC")));
-        let kinds = [
-            (time, false),
-            (DataType::Utf8, false),
-            (DataType::Utf8, false),
-            (DataType::Float64, true),
-            (DataType::Utf8, false),
-            (DataType::Utf8, false),
-        ];
-        let fields = COLUMNS.into_iter().zip(kinds);
-        let fields: Vec<Field> =
-            fields.map(|(name, (kind, null))| Field::new(name, kind, null)).collect();
-        let schema: SchemaRef = Arc::new(Schema::new(fields));
+    fn parquet(out: W) -> io::Result<Self> {
+        let schema = schema();
         let level = ZstdLevel::try_new(3).expect("zstd has a level 3");
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
@@ -162,8 +186,12 @@ impl<W: Write + Send> Columns<W> {
             .build();
         let writer =
             ArrowWriter::try_new(out, Arc::clone(&schema), Some(properties)).map_err(failed)?;
-        Ok(Self {
-            writer,
+        Ok(Self::begin(Sink::Parquet(writer), schema))
+    }
+
+    fn begin(sink: Sink<W>, schema: SchemaRef) -> Self {
+        Self {
+            sink,
             schema,
             time: TimestampMillisecondBuilder::new().with_timezone("UTC"),
             station: StringBuilder::new(),
@@ -172,7 +200,7 @@ impl<W: Write + Send> Columns<W> {
             unit: StringBuilder::new(),
             flag: StringBuilder::new(),
             gathered: 0,
-        })
+        }
     }
 
     fn row(
@@ -212,7 +240,10 @@ impl<W: Write + Send> Columns<W> {
         ];
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .expect("every row appends to every column");
-        self.writer.write(&batch).map_err(failed)
+        match &mut self.sink {
+            Sink::Parquet(writer) => writer.write(&batch).map_err(failed),
+            Sink::Arrow(writer) => writer.write(&batch).map_err(io::Error::other),
+        }
     }
 }
 

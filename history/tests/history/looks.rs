@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use domain::{Admitted, Flag};
-use history::{Look, Wanted, WideRow};
+use domain::{Admitted, Edit, Edits, Flag, Layer, Shown};
+use history::{History, Look, Query, Wanted, WideRow};
 
 use crate::words::*;
 
@@ -55,7 +55,7 @@ pub fn check(dir: &Path, journal: &[&Admitted], right: &Cells) {
     };
     let inside: Cells =
         right.iter().filter(|(key, _)| part(key)).map(|(key, cell)| (key.clone(), *cell)).collect();
-    assert_eq!(read(&look, &Wanted { stations, parameters, from, to }), inside);
+    assert_eq!(read(&look, &Wanted { stations, parameters, from, to, ..Wanted::all() }), inside);
     let sealed = look.position().map_or(0, |position| position as usize + 1);
     let mut comparing = look.compare();
     for (position, record) in (0..).zip(&journal[..sealed]) {
@@ -80,6 +80,41 @@ pub fn check(dir: &Path, journal: &[&Admitted], right: &Cells) {
     assert_eq!(series.iter().map(|one| one.readings).sum::<u64>(), right.len() as u64);
     let bytes: f64 = series.iter().map(|one| one.bytes).sum();
     assert!(bytes <= files.iter().map(|file| file.bytes).sum::<u64>() as f64);
+}
+
+/// What a look shows of an edited series is what the open store shows. Everything is sealed.
+pub fn agree_as_edited(dir: &Path, history: &History, edits: &[Edit]) {
+    let look = look(dir, &[]);
+    for (_, shown) in Shown::ALL {
+        let edits = Edits::new(edits.to_vec(), shown);
+        for as_of in [None, Some(at(40))] {
+            let query = Query { as_of, edits: edits.clone(), ..all("a", "ph") };
+            let right = history.range(&query).unwrap();
+            let changed = right.iter().filter(|point| point.layer != Layer::Raw).count();
+            let wanted = Wanted {
+                stations: [station("a")].into(),
+                parameters: [parameter("ph")].into(),
+                as_of,
+                edits: [(station("a"), vec![(parameter("ph"), edits.clone())])].into(),
+                unedited: shown,
+                ..Wanted::all()
+            };
+            let (mut rows, mut touched) = (Vec::new(), 0);
+            let take = |row: WideRow| {
+                touched += row.changed;
+                rows.extend(
+                    row.cells
+                        .iter()
+                        .map(|(_, value, flag)| (row.taken_at, value.map(f64::to_bits), *flag)),
+                );
+                ControlFlow::<()>::Continue(())
+            };
+            assert_eq!(look.each(&wanted, take, |_| {}).unwrap(), ControlFlow::Continue(()));
+            let right: Vec<_> =
+                right.iter().map(|p| (p.taken_at, p.value.map(f64::to_bits), p.flag)).collect();
+            assert_eq!((rows, touched), (right, changed), "{edits:?} {as_of:?}");
+        }
+    }
 }
 
 #[test]

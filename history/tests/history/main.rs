@@ -8,6 +8,7 @@ mod repeated; // duplicates, corrections, backlogs
 mod crash; // between each two steps of a seal or a merge
 mod damage; // bytes that are not what was sealed
 mod together; // readers beside a seal
+mod beside; // somebody else who keeps the same
 mod spells; // how long beyond a limit
 mod rolled; // what intervals come to, kept beside the readings
 mod model; // random histories against a plain map

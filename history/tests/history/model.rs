@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::{Admitted, Flag, Measured, Timestamp};
+use domain::{Act, Admitted, Edit, Edits, Flag, Measured, Shown, Timestamp, Withdrawn};
 use history::{Applied, Config, History, Query};
 use proptest::prelude::*;
 
@@ -142,6 +142,66 @@ fn check_range(history: &History, code: &str, what: &str, right: &[Row]) {
     assert_eq!(read(from, to, 3), inside, "part of {code} {what}");
 }
 
+/// Edits of one series: act, first minute, length, when it was made, when withdrawn after that.
+fn edits() -> impl Strategy<Value = Vec<Edit>> {
+    let act = prop_oneof![
+        1 => Just(Act::Offset { by: 0.5 }),
+        1 => Just(Act::Drift { start: 0.0, end: 1.0 }),
+        1 => Just(Act::Remove),
+        1 => Just(Act::Interpolate { start: 0.0, end: 8.0, every: None }),
+        1 => Just(Act::Interpolate { start: 4.0, end: 0.0, every: Some(Duration::from_mins(2)) }),
+        3 => Just(Act::Approve),
+    ];
+    let edit = (act, -3i64..10, 1i64..9, 0i64..120, prop::option::of(1i64..60));
+    prop::collection::vec(edit, 0..5).prop_map(|all| {
+        let edit =
+            |(n, (act, from, length, made, ended)): (u64, (Act, i64, i64, i64, Option<i64>))| {
+                let ended = ended.map(|after| at(made + after));
+                let (by, reason) = ("lan".to_owned(), "test".to_owned());
+                let withdrawn =
+                    ended.map(|at| Withdrawn { at, by: by.clone(), reason: reason.clone() });
+                let (station, parameter) = (station("a"), parameter("ph"));
+                let (from, to, at) = (at(from), at(from + length), at(made));
+                Edit { id: n, station, parameter, from, to, act, at, by, reason, withdrawn }
+            };
+        (1..).zip(all).map(edit).collect()
+    })
+}
+
+/// Each minute that can hold anything is asked alone: which version counts there, and what do the edits make of it?
+fn agree_as_edited(history: &History, model: &Model, edits: &[Edit]) {
+    for (_, shown) in Shown::ALL {
+        let edits = Edits::new(edits.to_vec(), shown);
+        for then in [None, Some(40)] {
+            let as_of = then.map(at);
+            let known_by = as_of.unwrap_or(Timestamp::from_millis(i64::MAX));
+            let mut right = Vec::new();
+            let far = [-30 * 24 * 60, 40 * 24 * 60];
+            for minute in far.iter().take(1).copied().chain(-5..25).chain(far.into_iter().skip(1)) {
+                let key = ("a".to_owned(), "ph".to_owned(), at(minute).as_millis());
+                let known = |by: i64| {
+                    let versions = model.get(&key).into_iter().flatten();
+                    versions.filter(move |version| version.2 <= by).last().copied()
+                };
+                let moment = edits.moment(at(minute), known_by).known_by.as_millis();
+                let version = known(moment).or_else(|| known(known_by.as_millis()));
+                let (bits, flag) = version.map_or((None, Flag::Missing), |v| (v.0, v.1));
+                let received = version.map(|version| Timestamp::from_millis(version.2));
+                let value = bits.map(f64::from_bits);
+                let shown = edits.show(at(minute), known_by, received, (value, flag));
+                right.extend(shown.map(|s| (minute, s.value.map(f64::to_bits), s.flag, s.layer)));
+            }
+            let query = Query { as_of, edits: edits.clone(), ..all("a", "ph") };
+            let points = history.range(&query).unwrap();
+            let minute = |at: Timestamp| (at.as_millis() - DAY) / 60_000;
+            let row = |p: &history::Point| {
+                (minute(p.taken_at), p.value.map(f64::to_bits), p.flag, p.layer)
+            };
+            assert_eq!(points.iter().map(row).collect::<Vec<_>>(), right, "{edits:?} {then:?}");
+        }
+    }
+}
+
 fn cells(model: &Model) -> crate::looks::Cells {
     let mut cells = crate::looks::Cells::new();
     for ((station, what, at), versions) in model {
@@ -153,7 +213,7 @@ fn cells(model: &Model) -> crate::looks::Cells {
     cells
 }
 
-fn check(steps: &[Step]) {
+fn check(steps: &[Step], edits: &[Edit]) {
     let dir = tempfile::tempdir().unwrap();
     let config = Config {
         tail_readings_max: 1_000,
@@ -186,9 +246,12 @@ fn check(steps: &[Step]) {
         }
     }
     agree(&history, &model);
+    agree_as_edited(&history, &model, edits);
     crate::looks::check(dir.path(), &journal, &cells(&model));
     history.seal(at(0), true).unwrap();
     agree(&history, &model);
+    agree_as_edited(&history, &model, edits);
+    crate::looks::agree_as_edited(dir.path(), &history, edits);
     // A third of the time of the whole test: half of them must do.
     if journal.len().is_multiple_of(2) {
         crate::looks::check(dir.path(), &journal, &cells(&model));
@@ -201,7 +264,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_store_answers_as_a_plain_map_does(steps in steps()) {
-        check(&steps);
+    fn the_store_answers_as_a_plain_map_does(steps in steps(), edits in edits()) {
+        check(&steps, &edits);
     }
 }

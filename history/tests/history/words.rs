@@ -57,6 +57,7 @@ pub fn all(code: &str, what: &str) -> Query {
         to: Timestamp::from_millis(i64::MAX),
         limit: usize::MAX,
         as_of: None,
+        edits: domain::Edits::default(),
     }
 }
 

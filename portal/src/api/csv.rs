@@ -4,72 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use domain::{Aggregation, Parameter, Station, Timestamp};
 
-use super::readings::{ROWS_MAX, Row, TABLE_ROWS_MAX};
-use crate::problem::Problem;
-use crate::query::Pairs;
+use super::readings::Row;
 use crate::words::Lang;
 
 const MARK: &str = "\u{feff}";
-
-/// How an answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    Json,
-    /// With headings in this language, where one was asked for, or our codes.
-    Csv(Option<Lang>),
-}
-
-impl Form {
-    /// As the query says, or else the request's `Accept`.
-    pub(super) fn of(pairs: &Pairs, headers: &HeaderMap) -> Result<Self, Problem> {
-        let lang = match pairs.get("lang") {
-            None => None,
-            Some("vi") => Some(Lang::Vi),
-            Some("en") => Some(Lang::En),
-            Some(_) => return Err(Problem::bad_query("`lang`: write vi or en")),
-        };
-        match pairs.get("format") {
-            Some("json") => Ok(Self::Json),
-            Some("csv") => Ok(Self::Csv(lang)),
-            Some(_) => Err(Problem::bad_query("`format`: write json or csv")),
-            None if accepts_csv(headers) => Ok(Self::Csv(lang)),
-            None => Ok(Self::Json),
-        }
-    }
-
-    /// Readings in one answer, over all its series.
-    pub(super) const fn rows_max(self) -> usize {
-        match self {
-            Self::Json => ROWS_MAX,
-            Self::Csv(_) => TABLE_ROWS_MAX,
-        }
-    }
-
-    /// What the next page has to ask for to be like this one.
-    pub(super) fn query(self) -> &'static str {
-        match self {
-            Self::Json => "",
-            Self::Csv(None) => "&format=csv",
-            Self::Csv(Some(Lang::Vi)) => "&format=csv&lang=vi",
-            Self::Csv(Some(Lang::En)) => "&format=csv&lang=en",
-        }
-    }
-}
-
-/// Is CSV named before JSON, or alone? A browser names neither.
-fn accepts_csv(headers: &HeaderMap) -> bool {
-    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    let accepted = accepted.unwrap_or_default();
-    let place = |kind: &str| accepted.find(kind);
-    match (place("text/csv"), place("application/json")) {
-        (Some(csv), Some(json)) => csv < json,
-        (csv, _) => csv.is_some(),
-    }
-}
 
 /// The table as an answer that a browser saves. One that is not the whole says so in its name: the rest is where the
 /// answer's link leads.

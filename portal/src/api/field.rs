@@ -459,6 +459,10 @@ pub(super) fn refused(error: RegistryError) -> Problem {
             Problem::new(status, "bad-value", title, error.to_string())
         }
         RegistryError::NotFound { .. } => Problem::not_found(error.to_string()),
+        RegistryError::AlreadyThere { .. } => {
+            let title = "this was done before";
+            Problem::new(StatusCode::CONFLICT, "already-there", title, error.to_string())
+        }
         other => trouble(other).into(),
     }
 }

@@ -4,10 +4,15 @@
 pub(crate) mod stations; // where it is measured
 pub(crate) mod readings; // what was measured, by time
 pub(crate) mod spells; // how long beyond a limit
+pub(crate) mod statistics; // how it is spread, how much of it is there
+mod form; // in which form
 mod csv; // as a table for a spreadsheet
+mod columns; // as columns for other programs
+mod geojson; // with its place
 pub(crate) mod latest; // what was measured last
 pub(crate) mod warnings; // how the water stands under each rule
 pub(crate) mod alerts; // what was made of it for people
+pub(crate) mod edits; // what people changed of it
 pub(crate) mod field; // what is refused, missing, told and set
 pub(crate) mod firmware; // what runs in stations, and what will
 

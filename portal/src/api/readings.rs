@@ -8,11 +8,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
-use domain::{Every, Flag, Parameter, Station, Timestamp};
+use domain::{Every, Flag, Layer, Parameter, Shown, Station, Timestamp};
 use serde::{Serialize, Serializer};
 
-use super::csv::{self, Form};
+use super::form::Form;
 use super::{Segment, finite, station};
+use super::{columns, csv, geojson};
 use crate::nearest::nearest;
 use crate::problem::Problem;
 use crate::query::Pairs;
@@ -25,6 +26,9 @@ pub const ROWS_MAX: usize = 36_000;
 /// The same of a table: it is written in one go and takes a third of the room.
 pub const TABLE_ROWS_MAX: usize = 36_000;
 
+/// The same of columns for other programs: 30 MB while they are written, and a year of ten values every 15 minutes.
+pub const COLUMN_ROWS_MAX: usize = 400_000;
+
 /// The longest range that is cut into intervals in one answer: what the store reads for it stays bounded.
 pub(super) const BUCKETS_RANGE_MAX: Duration = Duration::from_secs(3_660 * 86_400);
 
@@ -32,7 +36,7 @@ pub(super) const BUCKETS_RANGE_MAX: Duration = Duration::from_secs(3_660 * 86_40
 const RANGE_DEFAULT: Duration = Duration::from_secs(86_400);
 
 const KEYS: &[&str] =
-    &["parameter", "from", "to", "every", "points", "flags", "as_of", "format", "lang"];
+    &["parameter", "from", "to", "every", "points", "flags", "as_of", "layer", "format", "lang"];
 
 /// What was asked.
 struct Asked {
@@ -41,6 +45,7 @@ struct Asked {
     every: Option<Every>,
     flags: Option<Vec<Flag>>,
     as_of: Option<Timestamp>,
+    shown: Shown,
 }
 
 #[derive(Serialize)]
@@ -65,6 +70,9 @@ pub(super) enum Row {
         time: Timestamp,
         value: Option<f64>,
         flag: u8,
+        /// Left out where it is as it came.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        layer: Option<&'static str>,
     },
     Interval {
         #[serde(serialize_with = "written_time")]
@@ -104,6 +112,10 @@ struct Page {
     next: Option<Timestamp>,
 }
 
+fn rows(pages: Vec<(&Parameter, Page)>) -> Vec<(&Parameter, Vec<(Timestamp, Row)>)> {
+    pages.into_iter().map(|(parameter, page)| (parameter, page.rows)).collect()
+}
+
 /// `GET /api/v1/stations/{code}/readings`
 pub(crate) async fn readings(
     State(site): State<Arc<Site>>,
@@ -116,16 +128,25 @@ pub(crate) async fn readings(
     let book = site.view.book().await?;
     let station = station(&book, &code)?;
     let asked = asked(&pairs, site.now())?;
+    if asked.every.is_some() && matches!(form, Form::Arrow | Form::Parquet) {
+        let detail =
+            "intervals are written as json, csv or geojson; arrow and parquet hold readings";
+        return Err(Problem::bad_query(detail));
+    }
     let Some(name) = pairs.get("parameter") else {
         return all(&site, &book, station, &asked, (&pairs, form)).await;
     };
     let parameter = parameter(&book, name)?;
-    let page = page(&site, station, parameter, &asked, form.rows_max()).await?;
+    let page = page(&site, (&book, station, parameter), &asked, form.rows_max()).await?;
     let next = page.next;
+    let whole = next.is_none();
     let mut response = match form {
         Form::Json => Json(series(station, parameter, page)).into_response(),
+        Form::GeoJson => geojson::feature(station, &series(station, parameter, page)),
+        Form::Arrow | Form::Parquet => {
+            columns::file(station, &[(parameter, page.rows)], form, whole)?
+        }
         Form::Csv(lang) => {
-            let whole = next.is_none();
             csv::table(station, &[(parameter, page.rows)], (asked.every.is_some(), whole), lang)
         }
     };
@@ -146,24 +167,23 @@ async fn all(
     let each = (form.rows_max() / parameters.len().max(1)).max(1);
     let mut pages = Vec::new();
     for parameter in parameters {
-        pages.push((parameter, page(site, station, parameter, asked, each).await?));
+        pages.push((parameter, page(site, (book, station, parameter), asked, each).await?));
     }
     // All series of a page end together, so that one cursor holds for all.
     let next = pages.iter().filter_map(|(_, page)| page.next).min();
     for (_, page) in &mut pages {
         page.rows.retain(|(at, _)| next.is_none_or(|next| *at < next));
     }
+    let whole = next.is_none();
+    let said = |pages: Vec<(&Parameter, Page)>| {
+        let all = pages.into_iter().map(|(parameter, page)| series(station, parameter, page));
+        AllSeries { station: station.code.to_string(), series: all.collect() }
+    };
     let mut response = match form {
-        Form::Json => {
-            let all = pages.into_iter().map(|(parameter, page)| series(station, parameter, page));
-            let station = station.code.to_string();
-            Json(AllSeries { station, series: all.collect() }).into_response()
-        }
-        Form::Csv(lang) => {
-            let all: Vec<_> =
-                pages.into_iter().map(|(parameter, page)| (parameter, page.rows)).collect();
-            csv::table(station, &all, (asked.every.is_some(), next.is_none()), lang)
-        }
+        Form::Json => Json(said(pages)).into_response(),
+        Form::GeoJson => geojson::feature(station, &said(pages)),
+        Form::Arrow | Form::Parquet => columns::file(station, &rows(pages), form, whole)?,
+        Form::Csv(lang) => csv::table(station, &rows(pages), (asked.every.is_some(), whole), lang),
     };
     link(&mut response, station, asked, (pairs, form), next);
     Ok(response)
@@ -180,8 +200,7 @@ fn series(station: &Station, parameter: &Parameter, page: Page) -> Series {
 
 async fn page(
     site: &Site,
-    station: &Station,
-    parameter: &Parameter,
+    (book, station, parameter): (&Book, &Station, &Parameter),
     asked: &Asked,
     limit: usize,
 ) -> Result<Page, Problem> {
@@ -191,6 +210,7 @@ async fn page(
         from: asked.from,
         to,
         as_of: asked.as_of,
+        edits: book.edits_of(&station.code, &parameter.code, asked.shown),
     };
     match asked.every {
         None => {
@@ -235,7 +255,8 @@ fn asked(pairs: &Pairs, now: Timestamp) -> Result<Asked, Problem> {
         let days = BUCKETS_RANGE_MAX.as_secs() / 86_400;
         return Err(Problem::bad_query(format!("a range by intervals is at most {days} days")));
     }
-    Ok(Asked { from, to, every, flags: pairs.flags("flags")?, as_of: pairs.time("as_of")? })
+    let (flags, as_of, shown) = (pairs.flags("flags")?, pairs.time("as_of")?, pairs.layer()?);
+    Ok(Asked { from, to, every, flags, as_of, shown })
 }
 
 /// The shortest whole number of seconds by which `range` makes at most `points` intervals, wherever they begin.
@@ -255,7 +276,12 @@ pub(super) fn parameter<'a>(book: &'a Book, name: &str) -> Result<&'a Parameter,
 }
 
 fn reading(point: &Point) -> Row {
-    Row::Reading { time: point.taken_at, value: finite(point.value), flag: point.flag.number() }
+    Row::Reading {
+        time: point.taken_at,
+        value: finite(point.value),
+        flag: point.flag.number(),
+        layer: (point.layer != Layer::Raw).then_some(point.layer.as_str()),
+    }
 }
 
 fn interval(bucket: &Bucket) -> Row {
@@ -304,6 +330,9 @@ fn link(
     }
     if let Some(as_of) = asked.as_of {
         query += &format!("&as_of={as_of}");
+    }
+    if asked.shown != Shown::default() {
+        query += &format!("&layer={}", asked.shown.as_str());
     }
     if let Some(flags) = &asked.flags {
         let flags: Vec<String> = flags.iter().map(|flag| flag.number().to_string()).collect();

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
-use domain::{Aggregation, Every, Parameter, Station, Timestamp};
+use domain::{Aggregation, Every, Parameter, Shown, Station, Timestamp};
 use serde::Serialize;
 
 use super::readings::{BUCKETS_RANGE_MAX, ROWS_MAX, parameter, written_time};
@@ -18,14 +18,15 @@ use crate::query::Pairs;
 use crate::site::Site;
 use crate::view::{Beyond, Book, Spells, Wanted};
 
-const KEYS: &[&str] = &["parameter", "above", "below", "from", "to", "every", "as_of", "gap"];
+const KEYS: &[&str] =
+    &["parameter", "above", "below", "from", "to", "every", "as_of", "layer", "gap"];
 
 /// Without `from`, the last thirty days.
 const RANGE_DEFAULT: Duration = Duration::from_secs(30 * 86_400);
 
 /// Without `gap`, readings further apart than two and a half of the station's intervals tell nothing of what is between:
 /// one may be lost, as the chart's line goes on over it. Here in halves.
-const GAP_HALF_INTERVALS: u32 = 5;
+pub(super) const GAP_HALF_INTERVALS: u32 = 5;
 
 #[derive(Serialize)]
 struct Said {
@@ -80,6 +81,8 @@ struct Question<'a> {
     gap: Option<Duration>,
     span: (Timestamp, Timestamp),
     as_of: Option<Timestamp>,
+    layer: Shown,
+    book: &'a Book,
 }
 
 impl<'a> Question<'a> {
@@ -100,7 +103,8 @@ impl<'a> Question<'a> {
         let every = pairs.every("every")?.unwrap_or(Every::Day);
         let (gap, as_of) = (pairs.duration("gap")?, pairs.time("as_of")?);
         let span = span(pairs, every, now)?;
-        Ok(Self { parameter, above, below, beyond, every, gap, span, as_of })
+        let layer = pairs.layer()?;
+        Ok(Self { parameter, above, below, beyond, every, gap, span, as_of, layer, book })
     }
 
     fn of(&self, station: &Station) -> (Wanted, Duration) {
@@ -111,6 +115,7 @@ impl<'a> Question<'a> {
             from: self.span.0,
             to: self.span.1,
             as_of: self.as_of,
+            edits: self.book.edits_of(&station.code, &self.parameter.code, self.layer),
         };
         (wanted, gap)
     }
@@ -120,7 +125,7 @@ impl<'a> Question<'a> {
     }
 }
 
-/// `GET /api/v1/stations/{code}/spells?parameter=&above=|below=&from=&to=&every=&gap=&as_of=`
+/// `GET /api/v1/stations/{code}/spells?parameter=&above=|below=&from=&to=&every=&gap=&as_of=&layer=`
 pub(crate) async fn spells(
     State(site): State<Arc<Site>>,
     Segment(code): Segment,
@@ -183,7 +188,11 @@ pub(crate) async fn everywhere(
 }
 
 /// What is asked for, in one answer: it is refused where it would be more than one answer holds.
-fn span(pairs: &Pairs, every: Every, now: Timestamp) -> Result<(Timestamp, Timestamp), Problem> {
+pub(super) fn span(
+    pairs: &Pairs,
+    every: Every,
+    now: Timestamp,
+) -> Result<(Timestamp, Timestamp), Problem> {
     let to = pairs.time("to")?.unwrap_or(now + Duration::from_millis(1));
     let from = pairs.time("from")?.unwrap_or(to - RANGE_DEFAULT);
     if to <= from {

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Uri;
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse, Response};
 use domain::Station;
 use serde::Serialize;
 
 use super::field::GapsSaid;
+use super::form::Form;
+use super::geojson;
 use super::{Segment, station};
 use crate::field::ClockOff;
 use crate::problem::Problem;
@@ -89,14 +92,27 @@ impl StationSaid {
     }
 }
 
-/// `GET /api/v1/stations`
+/// `GET /api/v1/stations?format=`
 pub(crate) async fn list(
     State(site): State<Arc<Site>>,
+    headers: HeaderMap,
     uri: Uri,
-) -> Result<Json<Vec<StationSaid>>, Problem> {
-    Pairs::strict(&uri, &[])?;
+) -> Result<Response, Problem> {
+    let pairs = Pairs::strict(&uri, &["format"])?;
+    let form = Form::of(&pairs, &headers)?;
     let book = site.view.book().await?;
-    Ok(Json(book.stations.iter().map(|station| StationSaid::new(station, &book)).collect()))
+    let said = book.stations.iter().map(|station| (station, StationSaid::new(station, &book)));
+    match form {
+        Form::Json => {
+            let all: Vec<StationSaid> = said.map(|(_, said)| said).collect();
+            Ok(Json(all).into_response())
+        }
+        Form::GeoJson => {
+            let all = said.map(|(station, said)| geojson::one(station, &said));
+            Ok(geojson::collection(all.collect()))
+        }
+        _ => Err(Problem::bad_query("`format`: stations are written as json or geojson")),
+    }
 }
 
 /// `GET /api/v1/stations/{code}`

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State as Given;
 use axum::http::Uri;
 use axum::response::Response;
-use domain::{Flag, Station, StationCode, Timestamp, Water};
+use domain::{Flag, Shown, Station, StationCode, Timestamp, Water};
 use maud::{Markup, html};
 
 use super::glyph::badge;
@@ -14,6 +14,7 @@ use super::map::{Spot, map};
 use super::{Page, answer, lang_of};
 use crate::problem::Problem;
 use crate::query::Pairs;
+use crate::shown;
 use crate::site::Site;
 use crate::state::{State, is_old, newest};
 use crate::view::{Book, Latest, Standing};
@@ -46,11 +47,11 @@ pub(crate) async fn home(Given(site): Given<Arc<Site>>, uri: Uri) -> Response {
 async fn page(site: &Site, lang: Lang, uri: &Uri) -> Result<Markup, Problem> {
     let all = Pairs::lenient(uri)?.get("all").is_some();
     let book = site.view.book().await?;
-    let latest = site.view.latest().await?;
+    let latest = shown::latest(site, &book, Shown::Best, None).await?;
     let standing = site.view.standing();
     let now = site.now();
     let rows = rows(&book, &latest, &standing, now);
-    let (shown, hidden) = pick(&rows, if all { usize::MAX } else { STATIONS_MAX });
+    let (picked, hidden) = pick(&rows, if all { usize::MAX } else { STATIONS_MAX });
     let title = lang.say("Độ mặn hôm nay", "Salinity today");
     let body = html! {
         h1 { (title) }
@@ -58,10 +59,10 @@ async fn page(site: &Site, lang: Lang, uri: &Uri) -> Result<Markup, Problem> {
         (warnings(&book, &standing, &rows, lang, now))
         div.wide {
             section aria-label=(lang.say("Sơ đồ", "Map")) {
-                @if let Some(map) = map(&book.rivers, &spots(&shown, lang, now), lang) { (map) (legend(lang)) }
+                @if let Some(map) = map(&book.rivers, &spots(&picked, lang, now), lang) { (map) (legend(lang)) }
             }
             section aria-label=(lang.say("Bảng các trạm", "Table of stations")) {
-                (table(&book, &shown, lang, now))
+                (table(&book, &picked, lang, now))
                 @if 0 < hidden {
                     p { a href=(lang.link("/?all=1")) {
                         (lang.say("Xem thêm ", "Show ")) (hidden) (lang.say(" trạm", " more stations"))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::State as Given;
 use axum::http::Uri;
 use axum::response::Response;
-use domain::{Every, Flag, Parameter, ParameterCode, Station, Timestamp};
+use domain::{Act, Edit, Every, Flag, Parameter, ParameterCode, Shown, Station, Timestamp};
 use maud::{Markup, html};
 
 use super::chart::{Frame, Series, chart};
@@ -18,6 +18,7 @@ use crate::api::readings::TABLE_ROWS_MAX;
 use crate::api::{self, Segment};
 use crate::problem::Problem;
 use crate::query::Pairs;
+use crate::shown;
 use crate::site::Site;
 use crate::state::{State, is_old, newest};
 use crate::view::{Book, Latest, Wanted};
@@ -31,6 +32,9 @@ const ROWS_MAX: usize = 24;
 
 /// Columns of that table.
 const COLUMNS_MAX: usize = 4;
+
+/// Edits told one by one; the rest are counted.
+const EDITS_MAX: usize = 8;
 
 /// The longest range, in hours: a year.
 const HOURS_MAX: u32 = 8_784;
@@ -74,7 +78,7 @@ async fn page(site: &Site, lang: Lang, code: &str, uri: &Uri) -> Result<Markup, 
     let station = api::station(&book, code)?;
     let now = site.now();
     let here = Here { site, book: &book, station, lang, now, hours };
-    let latest = site.view.latest().await?;
+    let latest = shown::latest(site, &book, Shown::Best, None).await?;
     let latest: Vec<&Latest> = latest.iter().filter(|l| l.station == station.code).collect();
     let standing = site.view.standing();
     let standing = standing.iter().filter(|one| one.station == station.code);
@@ -95,6 +99,7 @@ async fn page(site: &Site, lang: Lang, code: &str, uri: &Uri) -> Result<Markup, 
         @for chart in &charts { (chart) }
         @if charts.is_empty() { p.none { (lang.say("Trạm này chưa gửi số đo nào.", "This station has not sent any reading yet.")) } }
         (table)
+        (here.edits(&drawn))
         (here.gaps())
         (here.clock_off())
         p {
@@ -247,6 +252,59 @@ impl<'a> Here<'a> {
             from,
             to: self.now + Duration::from_millis(1),
             as_of: None,
+            edits: self.book.edits_of(&self.station.code, &parameter.code, Shown::Best),
+        }
+    }
+
+    /// What people changed of what is drawn, as far as it reaches into the range.
+    fn edits(&self, drawn: &[&Parameter]) -> Markup {
+        let lang = self.lang;
+        let from = self.now - Duration::from_secs(u64::from(self.hours) * 3_600);
+        let all = self.book.edits.get(&self.station.code).into_iter().flatten();
+        let own =
+            all.filter(|edit| edit.withdrawn.is_none() && from < edit.to && edit.from <= self.now);
+        let of = |edit: &Edit| drawn.iter().copied().find(|one| one.code == edit.parameter);
+        let mut edits: Vec<(&Edit, &Parameter)> =
+            own.filter_map(|edit| Some((edit, of(edit)?))).collect();
+        if edits.is_empty() {
+            return html! {};
+        }
+        edits.reverse();
+        let more = edits.len().saturating_sub(EDITS_MAX);
+        html! {
+            h2 { (lang.say("Số liệu đã hiệu chỉnh", "Corrected and approved")) }
+            ul.edits {
+                @for (edit, parameter) in edits.iter().take(EDITS_MAX) {
+                    li {
+                        b { (lang.say(&parameter.name_vi, &parameter.name_en)) } ", "
+                        (lang.clock(edit.from, self.now)) " – " (lang.clock(edit.to, self.now)) ": "
+                        (self.act(edit, parameter)) ". " (edit.reason)
+                    }
+                }
+                @if 0 < more { li { (lang.say("Còn nữa: ", "More: ")) (more) } }
+            }
+        }
+    }
+
+    fn act(&self, edit: &Edit, parameter: &Parameter) -> String {
+        let (lang, unit) = (self.lang, parameter.unit.as_str());
+        let number = |value: f64| lang.number(value, parameter.decimals);
+        let signed =
+            |value: f64| format!("{}{}", if value < 0.0 { "" } else { "+" }, number(value));
+        match edit.act {
+            Act::Offset { by } => {
+                format!("{} {} {unit}", lang.say("cộng thêm", "shifted by"), signed(by))
+            }
+            Act::Drift { start, end } => {
+                let word = lang.say("bù trôi từ", "drift corrected from");
+                format!("{word} {} {} {} {unit}", signed(start), lang.say("đến", "to"), signed(end))
+            }
+            Act::Remove => lang.say("đã loại bỏ", "removed").to_owned(),
+            Act::Interpolate { start, end, .. } => {
+                let word = lang.say("nội suy từ", "interpolated from");
+                format!("{word} {} {} {} {unit}", number(start), lang.say("đến", "to"), number(end))
+            }
+            Act::Approve => lang.say("đã phê duyệt", "approved").to_owned(),
         }
     }
 

@@ -1,10 +1,14 @@
 //! The API for machines: shapes of the design, and every error as problem JSON.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::Request;
+use domain::{Act, Edit, ParameterCode, Timestamp};
 use serde_json::Value;
 
 use crate::ask::Asked;
+use crate::fixture::{code, now, province, settings};
 
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
@@ -132,6 +136,81 @@ async fn readings_as_of_a_moment_are_those_that_had_come_by_then() {
     let bad = ask.get(&format!("{path}&as_of=yesterday")).await;
     assert_eq!(bad.status, 400);
     assert!(bad.json()["detail"].as_str().unwrap().contains("as_of"));
+}
+
+#[tokio::test]
+async fn what_people_changed_is_shown_unless_it_is_asked_for_as_it_came() {
+    let mut province = province();
+    let code = code("xuan-hoa");
+    let at = |text: &str| Timestamp::parse_rfc3339(text).unwrap();
+    let edit = Edit {
+        id: 1,
+        station: code.clone(),
+        parameter: ParameterCode::new("salinity").unwrap(),
+        from: at("2026-03-12T10:15:00Z"),
+        to: at("2026-03-12T10:45:00Z"),
+        act: Act::Offset { by: 100.0 },
+        at: at("2026-03-12T11:00:00Z"),
+        by: "lan".to_owned(),
+        reason: "unit slip".to_owned(),
+        withdrawn: None,
+    };
+    let last = Edit {
+        id: 2,
+        from: at("2026-03-12T11:00:00Z"),
+        to: now(),
+        act: Act::Remove,
+        ..edit.clone()
+    };
+    province.book.edits.insert(code, vec![edit, last]);
+    let ask = Asked::of(Arc::new(province), settings(false));
+    let path = "/api/v1/stations/xuan-hoa/readings?parameter=salinity";
+    let slot = "&from=2026-03-12T10:00:00Z&to=2026-03-12T11:00:00Z";
+    let rows = async |more: &str| {
+        let answer = ask.get(&format!("{path}{slot}{more}")).await;
+        let rows = answer.json()["readings"].as_array().unwrap().clone();
+        let row = |row: &Value| (50.0 < row["value"].as_f64().unwrap(), row["layer"].clone());
+        rows.iter().map(row).collect::<Vec<_>>()
+    };
+    let (came, edited) = ((false, Value::Null), (true, Value::from("corrected")));
+    let best = rows("").await;
+    assert_eq!(best, [came.clone(), edited.clone(), edited, came.clone()]);
+    assert_eq!(rows("&layer=corrected").await, best);
+    assert_eq!(rows("&layer=raw").await, vec![came.clone(); 4]);
+    assert!(rows("&layer=approved").await.is_empty());
+    assert_eq!(rows("&as_of=2026-03-12T10:59:59Z").await, vec![came; 4], "nobody knew it then");
+    let newest = async |query: &str| {
+        let all = ask.get(&format!("/api/v1/latest{query}")).await.json();
+        let of = |row: &&Value| row["station"] == "xuan-hoa" && row["parameter"] == "salinity";
+        all.as_array().unwrap().iter().find(of).unwrap()["time"].as_str().unwrap().to_owned()
+    };
+    assert!(newest("").await.as_str() < "2026-03-12T11:00", "what was removed is not the latest");
+    assert!("2026-03-12T11:00" < newest("?layer=raw").await.as_str());
+    assert_eq!(newest("?as_of=2026-03-12T10:31:00Z").await, "2026-03-12T10:27:30.000Z");
+    for (path, part) in [
+        (format!("{path}&layer=blue"), "`layer` is one of best, raw, corrected, approved"),
+        ("/api/v1/latest?layer=blue".to_owned(), "`layer` is one of"),
+        ("/api/v1/latest?as_of=now".to_owned(), "as_of"),
+    ] {
+        let bad = ask.get(&path).await;
+        assert_eq!(bad.status, 400);
+        assert!(bad.json()["detail"].as_str().unwrap().contains(part), "{}", bad.text);
+    }
+    let listed = ask.get("/api/v1/stations/xuan-hoa/edits?parameter=salinity").await.json();
+    assert_eq!(listed[0]["reason"], "unit slip");
+    assert_eq!(
+        keys(&listed[0]),
+        ["act", "by", "from", "id", "made_at", "parameter", "reason", "station", "to"]
+    );
+    assert_eq!(
+        ask.get("/api/v1/stations/xuan-hoa/edits?from=2026-03-12T10:45:00Z")
+            .await
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[tokio::test]

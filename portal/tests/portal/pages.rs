@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Flag, Place, Station};
+use domain::{Flag, Layer, Place, Station};
 use portal::view::Point;
 
 use crate::ask::{Answer, Asked};
@@ -160,6 +160,7 @@ async fn strange_series_still_make_a_page() {
                 taken_at: now() - Duration::from_mins(60) + Duration::from_mins(5) * n,
                 value: Some(value),
                 flag: Flag::Good,
+                layer: Layer::Raw,
             })
             .collect()
     };
