@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use domain::{Aggregation, Every, ParameterCode, StationCode, Timestamp};
+use domain::{Aggregation, Edits, Every, ParameterCode, StationCode, Timestamp};
 
 use crate::layers::{self, last_write_wins};
 use crate::month::Month;
 use crate::packed::Packed;
 use crate::query::Bucketing;
-use crate::rollup::{Asked, Level, Piece, State};
+use crate::rollup::{Asked, Kept, Level, Piece, State};
 use crate::sealed::SealedFile;
 use crate::series::{Series, Version};
 use crate::store::{Files, Shared, lock};
@@ -143,32 +143,37 @@ impl History {
     }
 
     /// The same where what is kept of whole intervals does, if it is `enough`: an interval of `every` is made up of whole
-    /// ones.
+    /// ones. Where people corrected something in a month, its readings are asked.
     pub(crate) fn visit_kept(
         &self,
         query: &Query,
         (every, direction): (Every, bool),
         enough: &dyn Fn(&State) -> bool,
-        mut take: impl FnMut(Piece) -> bool,
+        mut take: impl FnMut(Part) -> bool,
     ) -> Result<(), HistoryError> {
-        let span = (query.from.as_millis(), query.to.as_millis());
-        if span.1 <= span.0 || query.limit == 0 {
+        if query.to <= query.from || query.limit == 0 {
             return Ok(());
         }
+        let beside = self.visit_beside(query, &mut |point| take(Part::Point(point)));
+        let Some(from) = beside else { return Ok(()) };
+        let span = (from.as_millis(), query.to.as_millis());
         let series = (query.station.as_str(), query.parameter.as_str());
-        let known_by = query.as_of.map_or(i64::MAX, Timestamp::as_millis);
-        let view = self.shared.view(series, span, known_by);
+        let view = self.shared.view(series, span, known_by(query));
         let level = Level::within(every);
         let asked = level.map(|level| Asked { series, span, level, direction, enough });
-        for month in view.months() {
-            let pieces = match &asked {
-                Some(asked) => self.shared.pieces(&view, month, asked)?,
+        for month in view.months_of(&query.edits) {
+            let as_it_came = view.edits_in(month, &query.edits).change_nothing();
+            let parts: Vec<Part> = match asked.as_ref().filter(|_| as_it_came) {
+                Some(asked) => {
+                    let pieces = self.shared.pieces(&view, month, asked)?;
+                    pieces.into_iter().map(Part::of).collect()
+                }
                 None => {
-                    let all = self.shared.month(&view, month, series, span)?;
-                    all.into_iter().map(Piece::Reading).collect()
+                    let points = self.shared.points(&view, month, series, &query.edits)?;
+                    points.into_iter().map(Part::Point).collect()
                 }
             };
-            if !pieces.into_iter().all(&mut take) {
+            if !parts.into_iter().all(&mut take) {
                 return Ok(());
             }
         }
@@ -223,6 +228,26 @@ impl View {
         let sealed = self.files.iter().filter(|file| file.overlaps(from, to));
         let hot = self.hot.iter().map(|version| Month::of(version.taken));
         sealed.map(|file| file.facts.month).chain(hot).collect()
+    }
+
+    /// The same, and those in which people put something that nobody measured.
+    fn months_of(&self, edits: &Edits) -> BTreeSet<Month> {
+        let (from, to) = (Timestamp::from_millis(self.span.0), Timestamp::from_millis(self.span.1));
+        let fills = edits.fills(from, to);
+        let fills = fills.iter().map(|at| Month::of(at.as_millis()));
+        self.months().into_iter().chain(fills).collect()
+    }
+
+    /// What is asked of a month.
+    fn span_in(&self, month: Month) -> (i64, i64) {
+        let (from, to) = self.span;
+        (from.max(month.start()), to.min(month.last().saturating_add(1)))
+    }
+
+    /// The edits that reach into it.
+    fn edits_in(&self, month: Month, edits: &Edits) -> Edits {
+        let (from, to) = self.span_in(month);
+        edits.within(Timestamp::from_millis(from), Timestamp::from_millis(to))
     }
 
     /// What memory holds of a month, and no file yet.

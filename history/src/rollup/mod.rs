@@ -28,6 +28,6 @@ pub(crate) use block::Block;
 pub(crate) use gather::Gather;
 pub(crate) use level::Level;
 pub(crate) use pages::{Directory, KEY, Page, Place};
-pub(crate) use pieces::{Asked, Piece};
+pub(crate) use pieces::{Asked, Kept, Piece};
 pub(crate) use state::{Amount, Counted, State, counted};
 pub(crate) use sum::{Sum, millionths, of_millionths};
