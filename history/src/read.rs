@@ -45,14 +45,10 @@ impl History {
         aggregation: Aggregation,
     ) -> Result<Vec<Bucket>, HistoryError> {
         let mut buckets = Bucketing::new(every, query.limit, aggregation);
-        if self.by_readings(query) {
-            self.visit(query, |point| buckets.take(&point))?;
-            return Ok(buckets.finish());
-        }
         let direction = aggregation == Aggregation::Direction;
-        self.visit_kept(query, (every, direction), &|_| true, |piece| match piece {
-            Piece::Reading(version) => buckets.take(&layers::as_it_came(version)),
-            Piece::Kept(kept) => buckets.merge(kept.state()),
+        self.visit_kept(query, (every, direction), &|_| true, |part| match part {
+            Part::Point(point) => buckets.take(&point),
+            Part::Kept(kept) => buckets.merge(kept.state()),
         })?;
         Ok(buckets.finish())
     }
@@ -113,33 +109,15 @@ impl History {
         let Some(from) = self.visit_beside(query, &mut take) else { return Ok(()) };
         let from = from.as_millis();
         let series = (query.station.as_str(), query.parameter.as_str());
-        let known_by = query.as_of.map_or(i64::MAX, Timestamp::as_millis);
-        let view = self.shared.view(series, (from, to), known_by);
-        if !is_edited(query) {
-            for month in view.months() {
-                let versions = self.shared.month(&view, month, series, (from, to))?;
-                if !versions.into_iter().map(layers::as_it_came).all(&mut take) {
+        let view = self.shared.view(series, (from, to), known_by(query));
+        for month in view.months_of(&query.edits) {
+            for point in self.shared.points(&view, month, series, &query.edits)? {
+                if !take(point) {
                     return Ok(());
                 }
             }
-            return Ok(());
-        }
-        let fills = query.edits.fills(query.from, query.to);
-        let filled = fills.iter().map(|at| Month::of(at.as_millis()));
-        let months: BTreeSet<Month> = view.months().into_iter().chain(filled).collect();
-        for month in months {
-            let versions = self.shared.every_version(&view, month, series, (from, to))?;
-            let span = (from.max(month.start()), to.min(month.last().saturating_add(1)));
-            if !layers::shown(versions, &query.edits, known_by, span).into_iter().all(&mut take) {
-                return Ok(());
-            }
         }
         Ok(())
-    }
-
-    /// Must every reading be looked at? What is kept of intervals is of readings as they came, and here.
-    pub(crate) fn by_readings(&self, query: &Query) -> bool {
-        self.beside.is_some() || is_edited(query)
     }
 
     /// The same where what is kept of whole intervals does, if it is `enough`: an interval of `every` is made up of whole
@@ -196,9 +174,25 @@ impl History {
     }
 }
 
-/// Does anything show otherwise than it came?
-fn is_edited(query: &Query) -> bool {
-    !query.edits.within(query.from, query.to).change_nothing()
+/// A part of an answer, as people see it.
+pub(crate) enum Part {
+    /// A reading.
+    Point(Point),
+    /// What the readings of an interval come to, none of which anybody corrected.
+    Kept(Kept),
+}
+
+impl Part {
+    fn of(piece: Piece) -> Self {
+        match piece {
+            Piece::Reading(version) => Self::Point(layers::as_it_came(version)),
+            Piece::Kept(kept) => Self::Kept(kept),
+        }
+    }
+}
+
+fn known_by(query: &Query) -> i64 {
+    query.as_of.map_or(i64::MAX, Timestamp::as_millis)
 }
 
 /// What one read works on.
@@ -283,18 +277,24 @@ impl Shared {
         View { hot, sealed, files, span, known_by, numbers }
     }
 
-    /// One month of a series, every version of each time, in no order.
-    fn every_version(
+    /// One month of a series as people see it.
+    fn points(
         &self,
         view: &View,
         month: Month,
         series: (&str, &str),
-        (from, to): (i64, i64),
-    ) -> Result<Vec<Version>, HistoryError> {
+        edits: &Edits,
+    ) -> Result<Vec<Point>, HistoryError> {
+        if view.edits_in(month, edits).change_nothing() {
+            let versions = self.month(view, month, series, view.span)?;
+            return Ok(versions.into_iter().map(layers::as_it_came).collect());
+        }
         let mut sources = view.of_month(month);
+        let (from, to) = view.span;
         let files = view.files.iter().filter(|f| f.facts.month == month && f.overlaps(from, to));
         sources.files.extend(files.cloned());
-        self.gather(view, &sources, series, (from, to))
+        let versions = self.every_version(view, &sources, series, view.span)?;
+        Ok(layers::shown(versions, edits, view.known_by, view.span_in(month)))
     }
 
     /// One month of a series, each time once.
@@ -361,11 +361,11 @@ impl Shared {
         series: (&str, &str),
         span: (i64, i64),
     ) -> Result<Vec<Version>, HistoryError> {
-        Ok(last_write_wins(self.gather(view, sources, series, span)?))
+        self.every_version(view, sources, series, span).map(last_write_wins)
     }
 
-    /// The same with every version of each time, in no order.
-    fn gather(
+    /// Every version of each time, in no order.
+    fn every_version(
         &self,
         view: &View,
         sources: &Sources<'_>,

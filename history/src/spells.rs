@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use domain::{Every, Timestamp};
 
-use crate::rollup::{Amount, Counted, Piece, State, counted};
+use crate::read::Part;
+use crate::rollup::{Amount, Counted, State, counted};
 use crate::series::Cell;
 use crate::{History, HistoryError, Point, Query};
 
@@ -64,21 +65,14 @@ impl History {
         gap_max: Duration,
     ) -> Result<Vec<Spells>, HistoryError> {
         let mut counting = Counting::new(every, beyond, gap_max, query.limit);
-        if self.by_readings(query) {
-            let all = Query { limit: usize::MAX, ..query.clone() };
-            self.visit(&all, |Point { taken_at, value, flag, .. }| {
-                counting.take(taken_at.as_millis(), Cell { value, flag })
-            })?;
-            return Ok(counting.done);
-        }
         let gap = counting.gap_max;
         // A day that stays on one side of the limit, without a gap, needs no look at its readings.
         let enough = |state: &State| {
             state.counted.as_ref().is_none_or(|c| c.gap <= gap && beyond.side(c).is_some())
         };
-        self.visit_kept(query, (every, false), &enough, |piece| match piece {
-            Piece::Reading(version) => counting.take(version.taken, version.cell),
-            Piece::Kept(kept) => counting.take_kept(kept.state()),
+        self.visit_kept(query, (every, false), &enough, |part| match part {
+            Part::Point(point) => counting.take(&point),
+            Part::Kept(kept) => counting.take_kept(kept.state()),
         })?;
         Ok(counting.done)
     }
@@ -126,9 +120,10 @@ impl Counting {
     }
 
     /// `false` when the interval it would open is one too many.
-    fn take(&mut self, taken: i64, cell: Cell) -> bool {
+    fn take(&mut self, point: &Point) -> bool {
+        let cell = Cell { value: point.value, flag: point.flag };
         let Some(value) = counted(cell).filter(|value| value.is_finite()) else { return true };
-        self.reading((taken, value))
+        self.reading((point.taken_at.as_millis(), value))
     }
 
     /// Takes readings that are all on one side of the limit and close to each other: the line to the first of them, and
