@@ -53,9 +53,9 @@ impl Block {
         put(&mut out, &each(&counted, |(state, c)| c.last.1.wrapping_sub(state.span.0)));
         put(&mut out, &each(&counted, |(_, c)| c.gap));
         if self.direction {
-            vectors(&mut out, &counted)?
+            vectors(&mut out, &counted)?;
         } else {
-            numbers(&mut out, &counted)?
+            numbers(&mut out, &counted)?;
         }
         Some(out)
     }

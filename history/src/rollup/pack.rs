@@ -10,7 +10,7 @@ pub(crate) fn put(out: &mut Vec<u8>, numbers: &[i64]) {
     let above = |number: i64| number.wrapping_sub(base).cast_unsigned();
     let unit = numbers.iter().fold(0, |unit, &number| divisor(unit, above(number)));
     let most = numbers.iter().map(|&number| above(number)).max().unwrap_or(0);
-    let bits = if unit == 0 { 0 } else { 64 - (most / unit).leading_zeros() };
+    let bits = most.checked_div(unit).map_or(0, |steps| 64 - steps.leading_zeros());
     out.push(u8::try_from(bits).expect("64 at most"));
     put_varint(out, zigzag(base));
     if bits == 0 {

@@ -117,10 +117,8 @@ impl SealedWriter {
         if GROUP_ROWS_MAX <= self.gathered || (GROUP_ROWS_MIN <= self.gathered && !same) {
             self.end_group()?;
         }
-        if !same {
-            if let Some(last) = self.last_station.replace(station.clone()) {
-                self.gather.station(last.as_str());
-            }
+        if !same && let Some(last) = self.last_station.replace(station.clone()) {
+            self.gather.station(last.as_str());
         }
         self.station.append_value(station.as_str());
         self.taken.append_value(taken);

@@ -22,7 +22,9 @@ pub(super) fn feature(station: &Station, properties: &impl Serialize) -> Respons
 
 /// Many as an answer.
 pub(super) fn collection(features: Vec<Value>) -> Response {
-    said(&json!({ "type": "FeatureCollection", "features": features }))
+    let mut whole = json!({ "type": "FeatureCollection" });
+    whole["features"] = Value::Array(features);
+    said(&whole)
 }
 
 fn said(whole: &Value) -> Response {

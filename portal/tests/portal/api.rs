@@ -257,7 +257,7 @@ async fn readings_are_a_table_for_a_spreadsheet() {
     };
     assert!(ask.send(accepting("text/csv")).await.text.starts_with('\u{feff}'));
     assert!(ask.send(accepting("application/json, text/csv")).await.text.starts_with('{'));
-    ask.get(&format!("{path}?format=xlsx")).await.problem(400, "json or csv");
+    ask.get(&format!("{path}?format=xlsx")).await.problem(400, "json, csv");
     ask.get(&format!("{path}?format=csv&lang=fr")).await.problem(400, "vi or en");
 
     // What does not fit says so in its name, and where the rest is.
