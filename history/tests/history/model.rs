@@ -180,8 +180,8 @@ fn agree_as_edited(history: &History, model: &Model, edits: &[Edit]) {
             for minute in far.iter().take(1).copied().chain(-5..25).chain(far.into_iter().skip(1)) {
                 let key = ("a".to_owned(), "ph".to_owned(), at(minute).as_millis());
                 let known = |by: i64| {
-                    let versions = model.get(&key).into_iter().flatten();
-                    versions.filter(move |version| version.2 <= by).last().copied()
+                    let mut versions = model.get(&key).into_iter().flatten();
+                    versions.rfind(|version| version.2 <= by).copied()
                 };
                 let moment = edits.moment(at(minute), known_by).known_by.as_millis();
                 let version = known(moment).or_else(|| known(known_by.as_millis()));
