@@ -129,8 +129,8 @@ def test_readings_are_corrected_filled_removed_approved_and_never_overwritten(pu
 
     # In a backup, and back.
     pushing.stop()
-    pushing.cli("backup", "create", str(tmp_path / "backups"))
-    pushing.cli("backup", "restore", str(tmp_path / "backups"), str(tmp_path / "again"))
+    pushing.cli("backup", "create", "--to", str(tmp_path / "backups"))
+    pushing.cli("backup", "restore", "--to", str(tmp_path / "again"), str(tmp_path / "backups"))
     again = subprocess.run([SALTLINE, "edit", "list", "--data", str(tmp_path / "again"), "-o", "json"], capture_output=True, text=True, check=True)
     assert json.loads(again.stdout) == json.loads(pushing.cli("edit", "list", "-o", "json"))
 
