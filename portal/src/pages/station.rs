@@ -98,8 +98,8 @@ async fn page(site: &Site, lang: Lang, code: &str, uri: &Uri) -> Result<Markup, 
         (here.ranges(pairs.get("parameter")))
         @for chart in &charts { (chart) }
         @if charts.is_empty() { p.none { (lang.say("Trạm này chưa gửi số đo nào.", "This station has not sent any reading yet.")) } }
-        (table)
         (here.edits(&drawn))
+        (table)
         (here.gaps())
         (here.clock_off())
         p {
