@@ -31,7 +31,7 @@ PARAMETERS = ["salinity", "water_level", "water_temperature", "conductivity", "p
 
 def make(folder, form, stations, until=UNTIL):
     """The twin's readings as a file; the same whatever the form."""
-    path = folder / f"{form}-{stations}-{until[:10]}"
+    path = folder / f"{stations}-{until[:10]}.{form}"
     done = subprocess.run(
         [conftest.SIM, "years", "--to", path, "--form", form, "--stations", str(stations), "--from", FROM, "--until", until],
         stdout=subprocess.PIPE, check=True)
@@ -155,13 +155,15 @@ def peer(name, command, port, data, lines, readings, stations, write, flush, ask
         flush(asking)
         cpu, wall = cpu_when_idle(process.pid), time.monotonic() - began
         answers = {question: asking.median_ms(path) for question, path in asked.items()}
-        return {
-            "store": name, "stations": stations, "readings": readings, "answers": answers,
-            "bytes_per_reading": round(size_of(data) / readings, 3), "readings_per_cpu_s": round(readings / cpu),
-            "import_s": round(wall, 1), "rss_mib": peak_mib(process.pid)}
+        peak = peak_mib(process.pid)
     finally:
         process.terminate()
         process.wait(60)
+    # Once it ended: VictoriaMetrics writes what it has in memory then.
+    return {
+        "store": name, "stations": stations, "readings": readings, "answers": answers,
+        "bytes_per_reading": round(size_of(data) / readings, 3), "readings_per_cpu_s": round(readings / cpu),
+        "import_s": round(wall, 1), "rss_mib": peak}
 
 
 def victoria(program, folder, lines, readings, stations):
@@ -226,7 +228,7 @@ def main():
     words = argparse.ArgumentParser()
     words.add_argument("--quick", action="store_true")
     words.add_argument("--stations", type=int, default=5 if QUICK else 200)
-    words.add_argument("--peer-stations", type=int, default=5 if QUICK else 50)
+    words.add_argument("--peer-stations", type=int, default=5 if QUICK else 200)
     words.add_argument("--grow", default="", help="stations at which ours is measured as well, as 2,20,200")
     words.add_argument("--without-ours", action="store_true")
     words = words.parse_args()

@@ -130,6 +130,7 @@ pub fn history_config(config: &Config) -> history::Config {
     history::Config {
         tail_readings_max: config.tail_readings_max,
         tail_age_max: config.tail_age_max,
+        settle_bytes_per_second: config.settle_bytes_per_second,
         ..history::Config::default()
     }
 }

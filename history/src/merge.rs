@@ -1,14 +1,16 @@
-//! From many small files to few, so that a month ends as a handful whatever the rhythm of its seals. A merge copies rows
-//! and decides nothing: each row keeps its journal position, and reads go by that.
+//! From many small files to few, so that a month ends as a handful whatever the rhythm of its seals, and, once it is over
+//! and nothing comes any more, as one. A merge copies rows and decides nothing: each row keeps its journal position, and
+//! reads go by that.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use domain::{ParameterCode, StationCode};
+use domain::{ParameterCode, StationCode, Timestamp};
 
 use crate::HistoryError;
+use crate::month::Month;
 use crate::seal::Sealer;
 use crate::sealed::{Facts, Footer, Scan, SealedFile, SealedWriter, sync_dir, write_manifest};
 use crate::store::{Shared, lock};
@@ -19,18 +21,21 @@ const TIER_FILES: usize = 8;
 /// Rows of the largest merge: a minute or two of work at the speed of a field PC, and a month of 2,000 stations at 10 s
 /// (259 M rows) ends as 16 files and their tail.
 const MERGE_ROWS_MAX: u64 = 16_000_000;
+/// A month is settled so long after its end: what a station kept through an outage of two weeks came as a backlog.
+const SETTLED: Duration = Duration::from_hours(14 * 24);
+/// The files of a settled month become one where all but the largest hold at least an eighth of its rows: so late rows
+/// that trickle in do not have a month written anew each time.
+const SETTLED_SHARE: u64 = 8;
 
 impl Shared {
-    /// Merges once where a month has a full tier. What fails is logged, counted and tried again by the next seal; a
+    /// Merges once where a month has a full tier, or is settled and in pieces. What fails is logged, counted and tried again by the next seal; a
     /// damaged file is left out from then on.
-    pub(crate) fn merge_one(&self, sealer: &mut Sealer) {
+    pub(crate) fn merge_one(&self, sealer: &mut Sealer, now: Timestamp) {
         if self.rests.load(Ordering::Relaxed) {
             return;
         }
         let files = self.read().files.clone();
-        let Some(chosen) = choose(&files, &|serial| !sealer.damaged.contains(&serial)) else {
-            return;
-        };
+        let Some(chosen) = self.choose(sealer, &files, now) else { return };
         let began = Instant::now();
         match self.merge(sealer, &files, &chosen) {
             Ok(facts) => {
@@ -45,6 +50,29 @@ impl Shared {
                 leave_out(sealer, &chosen, &error);
             }
         }
+    }
+
+    fn choose(
+        &self,
+        sealer: &mut Sealer,
+        files: &[Arc<SealedFile>],
+        now: Timestamp,
+    ) -> Option<Vec<Arc<SealedFile>>> {
+        let sound = |serial| !sealer.damaged.contains(&serial);
+        if let Some(chosen) = full(files, &sound).or_else(|| rewritten(files, &sound)) {
+            return Some(chosen);
+        }
+        if sealer.settle_after.is_some_and(|after| Instant::now() < after) {
+            return None;
+        }
+        let busy = |month: Month| sealer.wrote.contains(&month);
+        let over = |month: Month| month.last() < (now - SETTLED).as_millis();
+        let chosen = settled(files, &sound, &|month| over(month) && !busy(month))?;
+        // What is read is written again, and is about as long.
+        let bytes: u64 = chosen.iter().map(|file| 2 * file.facts.bytes).sum();
+        let pause = bytes as f64 / self.config.settle_bytes_per_second.max(1) as f64;
+        sealer.settle_after = Some(Instant::now() + Duration::from_secs_f64(pause));
+        Some(chosen)
     }
 
     fn merge(
@@ -154,19 +182,40 @@ fn copy(
 }
 
 /// The oldest files of the lowest full tier, of the oldest month that has one.
-fn choose(files: &[Arc<SealedFile>], sound: &impl Fn(u64) -> bool) -> Option<Vec<Arc<SealedFile>>> {
+fn full(files: &[Arc<SealedFile>], sound: &impl Fn(u64) -> bool) -> Option<Vec<Arc<SealedFile>>> {
     let mut tiers: BTreeMap<_, Vec<&Arc<SealedFile>>> = BTreeMap::new();
     for file in files.iter().filter(|file| sound(file.facts.serial)) {
         let tier = file.facts.rows.max(1).ilog(TIER_FILES as u64);
         tiers.entry((tier, file.facts.month)).or_default().push(file);
     }
-    let full = tiers.into_values().find_map(|mut tier| {
+    tiers.into_values().find_map(|mut tier| {
         tier.sort_by_key(|file| file.facts.serial);
         let chosen = tier.get(..TIER_FILES)?;
-        let rows: u64 = chosen.iter().map(|file| file.facts.rows).sum();
-        (rows <= MERGE_ROWS_MAX).then(|| chosen.iter().map(|file| Arc::clone(file)).collect())
+        (rows(chosen) <= MERGE_ROWS_MAX)
+            .then(|| chosen.iter().map(|file| Arc::clone(file)).collect())
+    })
+}
+
+/// All files of the oldest settled month that is in pieces.
+fn settled(
+    files: &[Arc<SealedFile>],
+    sound: &impl Fn(u64) -> bool,
+    over: &impl Fn(Month) -> bool,
+) -> Option<Vec<Arc<SealedFile>>> {
+    let mut months: BTreeMap<Month, Vec<&Arc<SealedFile>>> = BTreeMap::new();
+    for file in files.iter().filter(|file| sound(file.facts.serial) && over(file.facts.month)) {
+        months.entry(file.facts.month).or_default().push(file);
+    }
+    let chosen = months.into_values().find(|month| {
+        let all = rows(month);
+        let largest = month.iter().map(|file| file.facts.rows).max().unwrap_or(0);
+        1 < month.len() && all <= MERGE_ROWS_MAX && largest <= (all - largest) * SETTLED_SHARE
     });
-    full.or_else(|| rewritten(files, sound))
+    chosen.map(|month| month.into_iter().cloned().collect())
+}
+
+fn rows(files: &[&Arc<SealedFile>]) -> u64 {
+    files.iter().map(|file| file.facts.rows).sum()
 }
 
 /// A file whose roll-ups somebody missed: written anew, by itself.

@@ -1,7 +1,7 @@
 //! From the tail to sealed files. The tail is set aside in one step and stays readable; its files are written beside
 //! everything; one new manifest makes them count. Where any of it fails, the tail set aside waits for the next call.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,6 +24,10 @@ pub(crate) struct Sealer {
     pub(crate) series: String,
     /// Files that a merge found damaged: they stay as they are, for the operator.
     pub(crate) damaged: HashSet<u64>,
+    /// The months that the last seal wrote into.
+    pub(crate) wrote: BTreeSet<Month>,
+    /// Settled months become one file again from then on: the pace of that.
+    pub(crate) settle_after: Option<Instant>,
 }
 
 impl Sealer {
@@ -33,6 +37,8 @@ impl Sealer {
             next: manifest.next,
             series: series_lines(stations, parameters, &manifest.series),
             damaged: HashSet::new(),
+            wrote: BTreeSet::new(),
+            settle_after: None,
         }
     }
 
@@ -69,7 +75,7 @@ impl History {
             self.shared.seal(&mut sealer, &sealing)?;
             sealed = sealing.position;
         }
-        self.shared.merge_one(&mut sealer);
+        self.shared.merge_one(&mut sealer, now);
         Ok(sealed)
     }
 }
@@ -130,6 +136,7 @@ impl Shared {
     ) -> Result<(), HistoryError> {
         let mut order: Vec<u32> = (0..).take(sealing.stations.len()).collect();
         order.sort_by_key(|&station| &sealing.stations[station as usize]);
+        sealer.wrote = sealing.tail.months().into_iter().collect();
         for month in sealing.tail.months() {
             written.push(self.write_month(sealer.serial(), sealing, month, &order)?);
         }

@@ -44,6 +44,8 @@ pub struct Config {
     pub tail_readings_max: usize,
     /// Age of the oldest reading in memory before they become Parquet.
     pub tail_age_max: Duration,
+    /// Bytes a second that making one file of a month may read and write.
+    pub settle_bytes_per_second: u64,
     /// Who answers questions about the past.
     pub reader: super::Reader,
     /// QuestDB beside history, if used.
@@ -121,6 +123,8 @@ impl Config {
             dead_letter_bytes_max: at("journal.dead_letters").size(1 << 20, 1 << 50)?,
             tail_readings_max: at("history.tail_readings_max").count()?,
             tail_age_max: at("history.tail_age_max").duration()?,
+            settle_bytes_per_second: at("history.settle_bytes_per_second")
+                .size(1 << 10, 1 << 40)?,
             reader: super::questdb::reader(layers, questdb.is_some())?,
             questdb,
             tick: at("engine.tick").duration()?,

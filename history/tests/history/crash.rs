@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
-use domain::Admitted;
+use domain::{Admitted, Timestamp};
 use history::History;
 
 use crate::words::*;
@@ -190,4 +191,66 @@ fn a_manifest_that_cannot_be_written_leaves_no_files_behind() {
     assert_eq!(history.seal(at(0), true).unwrap(), Some(19));
     drop(history);
     recovers(dir.path(), Some(19));
+}
+
+/// Seals the first two records alone, and a third that was taken a month later. `before` is the folder before the seal
+/// that makes one file of March, `after` behind it.
+fn settled(before: &Path, after: &Path) {
+    let history = open(after);
+    for position in 0..2 {
+        history.apply(position, &journal()[position as usize]);
+        history.seal(at(0), true).unwrap();
+    }
+    let april = Timestamp::parse_rfc3339("2026-04-15T00:00:00Z").unwrap();
+    history.seal(april, true).unwrap();
+    assert_eq!(
+        sealed_files(after).len(),
+        2,
+        "the last seal wrote into March: more of it may be under way"
+    );
+    history.apply(2, &Admitted { taken_at: april, ..journal()[2].clone() });
+    history.seal(april - Duration::from_millis(1), true).unwrap();
+    assert_eq!(sealed_files(after).len(), 3, "a backlog of two weeks may still come");
+    copy(after, before);
+    history.seal(april, false).unwrap();
+    assert_eq!(sealed_files(after), ["2026-03-000003.parquet", "2026-04-000002.parquet"]);
+    assert_eq!(shown(&history, "a", "ph"), "0=0 1=1 48960=2");
+}
+
+#[test]
+fn a_settled_month_becomes_one_file_and_a_crash_in_between_loses_nothing() {
+    let (before, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    settled(before.path(), after.path());
+    fs::copy(
+        after.path().join("2026-03-000003.parquet"),
+        before.path().join("2026-03-000003.parquet"),
+    )
+    .unwrap();
+    let history = open(before.path());
+    assert_eq!(shown(&history, "a", "ph"), "0=0 1=1 48960=2");
+    assert_eq!(sealed_files(before.path()).len(), 3, "the file that no manifest names is gone");
+    drop(history);
+    for name in ["2026-03-000000.parquet", "2026-03-000001.parquet"] {
+        fs::copy(before.path().join(name), after.path().join(name)).unwrap();
+    }
+    assert_eq!(shown(&open(after.path()), "a", "ph"), "0=0 1=1 48960=2");
+    assert_eq!(sealed_files(after.path()).len(), 2);
+}
+
+#[test]
+fn a_trickle_of_late_rows_does_not_have_a_settled_month_written_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    for position in 0..30 {
+        history.apply(position, &journal()[position as usize]);
+    }
+    history.seal(at(0), true).unwrap();
+    history.apply(30, &record("a", 40, "ph 1"));
+    history.seal(at(0), true).unwrap();
+    let april = Timestamp::parse_rfc3339("2026-04-20T00:00:00Z").unwrap();
+    history.apply(31, &Admitted { taken_at: april, ..record("a", 0, "ph 2") });
+    for _ in 0..3 {
+        history.seal(april, true).unwrap();
+    }
+    assert_eq!(sealed_files(dir.path()).len(), 3, "one row of thirty is not worth it");
 }

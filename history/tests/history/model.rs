@@ -219,6 +219,7 @@ fn check(steps: &[Step], edits: &[Edit]) {
         tail_readings_max: 1_000,
         tail_age_max: Duration::from_hours(9),
         rollup_readings_min: 2,
+        ..Config::default()
     };
     let mut history = History::open(dir.path(), config).unwrap();
     let (mut journal, mut model) = (Vec::new(), Model::new());

@@ -29,7 +29,12 @@ const READS: Config = config(usize::MAX);
 
 const fn config(rollup_readings_min: usize) -> Config {
     let tail_age_max = Duration::from_hours(9);
-    Config { tail_readings_max: 1_000_000, tail_age_max, rollup_readings_min }
+    Config {
+        tail_readings_max: 1_000_000,
+        tail_age_max,
+        rollup_readings_min,
+        settle_bytes_per_second: u64::MAX,
+    }
 }
 
 /// To the bit.
