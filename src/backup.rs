@@ -10,6 +10,7 @@
 //! not written again, so one every hour costs what the hour brought.
 
 mod cut; // the data folder, standing still
+mod bucket; // the same below a bucket
 mod repository; // contents by digest, backups by name
 mod create; // from the one to the other
 mod restore; // and back, with every byte compared
@@ -20,6 +21,7 @@ use journal::JournalError;
 use registry::RegistryError;
 use serde::{Deserialize, Serialize};
 
+pub use bucket::BucketConfig;
 pub use create::create;
 pub use repository::{Pruned, Repository};
 pub use restore::{restore, verify};
@@ -105,6 +107,29 @@ pub enum BackupError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The store does not.
+    #[error("cannot {act} `{place}`")]
+    Bucket {
+        /// What was tried.
+        act: &'static str,
+        /// With what.
+        place: String,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The store does not let us.
+    #[error(
+        "cannot {act} `{place}`: the store does not accept the key, or the key may not do that"
+    )]
+    Key {
+        /// What was tried.
+        act: &'static str,
+        /// With what.
+        place: String,
+    },
+    /// A pruning beside it took away what it counted on.
+    #[error("a pruning of `{0}` took away what this backup counted on; make it again")]
+    Pruned(PathBuf),
     /// There is nothing to back up.
     #[error("there is no data folder `{0}`")]
     NoData(PathBuf),
@@ -153,6 +178,14 @@ pub enum BackupError {
 impl BackupError {
     fn disk(act: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Disk { act, path: path.to_owned(), source }
+    }
+
+    fn bucket(
+        act: &'static str,
+        place: &str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Bucket { act, place: place.to_owned(), source: source.into() }
     }
 
     fn damaged(path: impl Into<String>, what: impl Into<String>) -> Self {

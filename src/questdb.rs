@@ -19,6 +19,7 @@ mod reader; // asked instead of the sealed files
 
 pub use config::{Config, Login, Tls};
 pub use follower::{Follower, Source};
+pub(crate) use http::system_trust;
 pub use reader::Reader;
 pub use standing::Standing;
 pub use trouble::Trouble;

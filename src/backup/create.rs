@@ -36,7 +36,10 @@ pub async fn create(
         let modified_ns = settled.then(|| modified(&meta)).flatten();
         let mode = meta.permissions().mode() & 0o777;
         let before = modified_ns.and_then(|at| known.get(&(path.as_str(), meta.len(), at)));
-        let before = before.filter(|digest| repository.object(digest).exists());
+        let before = match before {
+            Some(digest) if repository.has(digest)? => Some(digest),
+            _ => None,
+        };
         let (digest, bytes) = match before {
             Some(digest) => {
                 looked += meta.len();

@@ -1,4 +1,4 @@
-//! A folder of backups: contents by digest, each once, and backups by name.
+//! Where backups are: contents by digest, each once, and backups by name. A folder, or a place below a bucket.
 
 use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
@@ -8,21 +8,24 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::bucket::{Bucket, BucketConfig, named, object};
 use super::{Backup, BackupError, FORMAT, Which, sync_dir};
 
-const MARK: &str = "saltline-backups";
-const OBJECTS: &str = "objects";
-const BACKUPS: &str = "backups";
+pub(super) const MARK: &str = "saltline-backups";
+pub(super) const OBJECTS: &str = "objects";
+pub(super) const BACKUPS: &str = "backups";
 /// Level 3 is zstd's own default: segments shrink to a fifth of themselves at some hundred MB a second.
 const LEVEL: i32 = 3;
 /// Bytes moved at a time.
 const CHUNK: usize = 256 << 10;
 
-/// A folder of backups, held by this process.
+/// A folder of backups, held by this process, or a place below a bucket.
 #[derive(Debug)]
 pub struct Repository {
     dir: PathBuf,
-    _lock: File,
+    /// Where it is no folder.
+    bucket: Option<Bucket>,
+    _lock: Option<File>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -42,6 +45,32 @@ pub struct Pruned {
 }
 
 impl Repository {
+    /// Opens the place `s3://bucket/prefix`, making a repository of it where nothing is below it.
+    ///
+    /// # Errors
+    /// [`BackupError::NotBackups`], [`BackupError::TooNew`], [`BackupError::Key`], [`BackupError::Bucket`].
+    pub fn create_in_bucket(url: &str, config: &BucketConfig) -> Result<Self, BackupError> {
+        let bucket = Bucket::new(url, config)?;
+        if bucket.get(MARK)?.is_none() {
+            if !bucket.is_empty()? {
+                return Err(BackupError::NotBackups(url.into()));
+            }
+            bucket.put(MARK, mark())?;
+        }
+        Self::open_in_bucket(url, config)
+    }
+
+    /// Opens a place `s3://bucket/prefix` that holds backups already.
+    ///
+    /// # Errors
+    /// As [`create_in_bucket`](Self::create_in_bucket), and [`BackupError::None`] where there is none.
+    pub fn open_in_bucket(url: &str, config: &BucketConfig) -> Result<Self, BackupError> {
+        let bucket = Bucket::new(url, config)?;
+        let text = bucket.get(MARK)?.ok_or_else(|| BackupError::None(url.into()))?;
+        known(Path::new(url), &text)?;
+        Ok(Self { dir: url.into(), bucket: Some(bucket), _lock: None })
+    }
+
     /// Opens the folder, making it where there is none or an empty one. Only its owner may look into it: it holds whom
     /// to warn.
     ///
@@ -59,8 +88,7 @@ impl Repository {
             if listed.flatten().any(|entry| entry.file_name() != "lock") {
                 return Err(BackupError::NotBackups(dir.to_owned()));
             }
-            let text = serde_json::to_vec(&Mark { format: FORMAT }).expect("a number is JSON");
-            replace(&mark, &text)?;
+            replace(&mark, &self::mark())?;
         }
         make(&dir.join(OBJECTS))?;
         make(&dir.join(BACKUPS))?;
@@ -79,15 +107,11 @@ impl Repository {
             }
             read => read.map_err(BackupError::disk("read", &mark))?,
         };
-        let Mark { format } = serde_json::from_slice(&text)
-            .map_err(|error| BackupError::damaged(MARK, error.to_string()))?;
-        if FORMAT < format {
-            return Err(BackupError::TooNew { path: mark, found: format });
-        }
+        known(&mark, &text)?;
         let path = dir.join("lock");
         let lock = File::create(&path).map_err(BackupError::disk("create", &path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { dir: dir.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { dir: dir.to_owned(), bucket: None, _lock: Some(lock) }),
             Err(TryLockError::WouldBlock) => Err(BackupError::Busy(dir.to_owned())),
             Err(TryLockError::Error(error)) => Err(BackupError::disk("lock", &path)(error)),
         }
@@ -98,14 +122,8 @@ impl Repository {
     /// # Errors
     /// [`BackupError::Damaged`] names one that does not read; [`BackupError::Disk`].
     pub fn backups(&self) -> Result<Vec<Backup>, BackupError> {
-        let dir = self.dir.join(BACKUPS);
         let mut backups = Vec::new();
-        for entry in fs::read_dir(&dir).map_err(BackupError::disk("list", &dir))? {
-            let path = entry.map_err(BackupError::disk("list", &dir))?.path();
-            if path.extension().is_none_or(|extension| extension != "json") {
-                continue;
-            }
-            let text = fs::read(&path).map_err(BackupError::disk("read", &path))?;
+        for (path, text) in self.lists()? {
             let backup: Backup = serde_json::from_slice(&text).map_err(|error| {
                 BackupError::damaged(path.display().to_string(), error.to_string())
             })?;
@@ -116,6 +134,31 @@ impl Repository {
         }
         backups.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(backups)
+    }
+
+    /// The texts of all backups, in no order.
+    fn lists(&self) -> Result<Vec<(PathBuf, Vec<u8>)>, BackupError> {
+        let mut lists = Vec::new();
+        if let Some(bucket) = &self.bucket {
+            for (name, ..) in bucket.list(BACKUPS)? {
+                let path = format!("{BACKUPS}/{name}");
+                if name.ends_with(".json")
+                    && let Some(text) = bucket.get(&path)?
+                {
+                    lists.push((path.into(), text.into()));
+                }
+            }
+            return Ok(lists);
+        }
+        let dir = self.dir.join(BACKUPS);
+        for entry in fs::read_dir(&dir).map_err(BackupError::disk("list", &dir))? {
+            let path = entry.map_err(BackupError::disk("list", &dir))?.path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                let text = fs::read(&path).map_err(BackupError::disk("read", &path))?;
+                lists.push((path, text));
+            }
+        }
+        Ok(lists)
     }
 
     /// One of them.
@@ -132,37 +175,39 @@ impl Repository {
         newest.ok_or_else(|| BackupError::None(self.dir.clone()))
     }
 
-    /// Where a content is or would be.
+    /// Where a content is or would be, in a folder.
     pub(super) fn object(&self, digest: &str) -> PathBuf {
-        let start = digest.get(..2).unwrap_or("00");
-        self.dir.join(OBJECTS).join(start).join(digest)
+        self.dir.join(object(digest))
+    }
+
+    /// Is the content there?
+    pub(super) fn has(&self, digest: &str) -> Result<bool, BackupError> {
+        match &self.bucket {
+            Some(bucket) => bucket.has(digest),
+            None => Ok(self.object(digest).exists()),
+        }
     }
 
     /// Keeps a file's content: its digest, and the bytes it takes where nobody had it. `read` is told of progress.
     pub(super) fn keep(
         &self,
         path: &Path,
-        mut read: impl FnMut(u64),
+        read: impl FnMut(u64),
     ) -> Result<(String, u64, Option<u64>), BackupError> {
-        let mut from = File::open(path).map_err(BackupError::disk("open", path))?;
+        if let Some(bucket) = &self.bucket {
+            let room = std::env::temp_dir();
+            let out = tempfile::tempfile().map_err(BackupError::disk("create a file in", &room))?;
+            let (digest, bytes, mut out) = pack(path, out, &room, read)?;
+            if bucket.has(&digest)? {
+                return Ok((digest, bytes, None));
+            }
+            let taken = out.metadata().map_or(0, |meta| meta.len());
+            bucket.keep(&digest, &mut out)?;
+            return Ok((digest, bytes, Some(taken)));
+        }
         let beside = self.dir.join(OBJECTS).join("unfinished.tmp");
         let out = private(&beside).map_err(BackupError::disk("create", &beside))?;
-        let (mut hasher, mut bytes) = (blake3::Hasher::new(), 0_u64);
-        let mut packed =
-            zstd::Encoder::new(out, LEVEL).map_err(BackupError::disk("write", &beside))?;
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            let got = from.read(&mut chunk).map_err(BackupError::disk("read", path))?;
-            if got == 0 {
-                break;
-            }
-            hasher.update(&chunk[..got]);
-            packed.write_all(&chunk[..got]).map_err(BackupError::disk("write", &beside))?;
-            bytes += got as u64;
-            read(got as u64);
-        }
-        let out = packed.finish().map_err(BackupError::disk("write", &beside))?;
-        let digest = hasher.finalize().to_hex().to_string();
+        let (digest, bytes, out) = pack(path, out, &beside, read)?;
         let object = self.object(&digest);
         if object.exists() {
             fs::remove_file(&beside).map_err(BackupError::disk("delete", &beside))?;
@@ -183,6 +228,17 @@ impl Repository {
     /// Makes the backup count: everything it names is on disk.
     pub(super) fn add(&self, backup: &Backup) -> Result<(), BackupError> {
         let text = serde_json::to_vec_pretty(backup).expect("texts and numbers are JSON");
+        if let Some(bucket) = &self.bucket {
+            bucket.put(&named(&backup.name), text)?;
+            let digests = backup.files.iter().map(|kept| kept.digest.as_str());
+            return match bucket.missing(digests)? {
+                None => Ok(()),
+                Some(_) => {
+                    bucket.delete(&named(&backup.name))?;
+                    Err(BackupError::Pruned(self.dir.clone()))
+                }
+            };
+        }
         replace(&self.dir.join(BACKUPS).join(format!("{}.json", backup.name)), &text)
     }
 
@@ -194,13 +250,7 @@ impl Repository {
         mut wrote: impl FnMut(u64),
     ) -> Result<(), BackupError> {
         let damaged = |what: String| BackupError::damaged(&*kept.path, what);
-        let object = self.object(&kept.digest);
-        let from = match File::open(&object) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(damaged("its content is missing".to_owned()));
-            }
-            opened => opened.map_err(BackupError::disk("open", &object))?,
-        };
+        let from = self.packed(kept)?;
         let unreadable = |error: io::Error| damaged(format!("it does not unpack: {error}"));
         let mut packed = zstd::Decoder::new(from).map_err(unreadable)?;
         let (mut hasher, mut bytes) = (blake3::Hasher::new(), 0_u64);
@@ -226,6 +276,21 @@ impl Repository {
         Ok(())
     }
 
+    /// The packed content of a file.
+    fn packed(&self, kept: &super::Kept) -> Result<Box<dyn Read>, BackupError> {
+        let missing = || BackupError::damaged(&*kept.path, "its content is missing");
+        if let Some(bucket) = &self.bucket {
+            let content = bucket.get(&object(&kept.digest))?.ok_or_else(missing)?;
+            return Ok(Box::new(io::Cursor::new(content)));
+        }
+        let object = self.object(&kept.digest);
+        match File::open(&object) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing()),
+            Err(error) => Err(BackupError::disk("open", &object)(error)),
+            Ok(file) => Ok(Box::new(file)),
+        }
+    }
+
     /// Forgets all backups but the newest `keep`, then every content that none of those left names.
     ///
     /// # Errors
@@ -234,6 +299,16 @@ impl Repository {
         let backups = self.backups()?;
         let (old, left) = backups.split_at(backups.len().saturating_sub(keep));
         let mut pruned = Pruned::default();
+        let needed: HashSet<&str> =
+            left.iter().flat_map(|backup| &backup.files).map(|kept| kept.digest.as_str()).collect();
+        if let Some(bucket) = &self.bucket {
+            for backup in old {
+                bucket.delete(&named(&backup.name))?;
+                pruned.backups += 1;
+            }
+            bucket.sweep(&needed, &mut pruned)?;
+            return Ok(pruned);
+        }
         let dir = self.dir.join(BACKUPS);
         for backup in old {
             let path = dir.join(format!("{}.json", backup.name));
@@ -242,8 +317,6 @@ impl Repository {
         }
         // A content must not be gone before the last backup that names it surely is.
         sync_dir(&dir)?;
-        let needed: HashSet<&str> =
-            left.iter().flat_map(|backup| &backup.files).map(|kept| kept.digest.as_str()).collect();
         let objects = self.dir.join(OBJECTS);
         for folder in fs::read_dir(&objects).map_err(BackupError::disk("list", &objects))?.flatten()
         {
@@ -259,6 +332,46 @@ impl Repository {
         }
         Ok(pruned)
     }
+}
+
+/// What says that this is a repository.
+fn mark() -> Vec<u8> {
+    serde_json::to_vec(&Mark { format: FORMAT }).expect("a number is JSON")
+}
+
+/// Is it one that this program knows?
+fn known(path: &Path, text: &[u8]) -> Result<(), BackupError> {
+    let Mark { format } = serde_json::from_slice(text)
+        .map_err(|error| BackupError::damaged(MARK, error.to_string()))?;
+    match FORMAT < format {
+        true => Err(BackupError::TooNew { path: path.to_owned(), found: format }),
+        false => Ok(()),
+    }
+}
+
+/// Packs a file into another: its digest, its length, and the other. `read` is told of progress.
+fn pack(
+    path: &Path,
+    out: File,
+    beside: &Path,
+    mut read: impl FnMut(u64),
+) -> Result<(String, u64, File), BackupError> {
+    let mut from = File::open(path).map_err(BackupError::disk("open", path))?;
+    let (mut hasher, mut bytes) = (blake3::Hasher::new(), 0_u64);
+    let mut packed = zstd::Encoder::new(out, LEVEL).map_err(BackupError::disk("write", beside))?;
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let got = from.read(&mut chunk).map_err(BackupError::disk("read", path))?;
+        if got == 0 {
+            break;
+        }
+        hasher.update(&chunk[..got]);
+        packed.write_all(&chunk[..got]).map_err(BackupError::disk("write", beside))?;
+        bytes += got as u64;
+        read(got as u64);
+    }
+    let out = packed.finish().map_err(BackupError::disk("write", beside))?;
+    Ok((hasher.finalize().to_hex().to_string(), bytes, out))
 }
 
 /// A new file that only its owner reads.

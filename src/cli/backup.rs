@@ -1,6 +1,6 @@
-//! `saltline backup …`: beside a running engine, into a folder on another disk.
+//! `saltline backup …`: beside a running engine, into a folder on another disk or a bucket.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use domain::Clock;
@@ -30,18 +30,18 @@ pub struct Backup {
 enum Act {
     /// Copy what is new since the last backup, beside a running engine.
     Create {
-        /// Folder of backups, best on another disk; it is made where there is none.
-        #[arg(long, value_name = "FOLDER")]
+        /// Folder of backups, best on another disk, or s3://bucket/prefix; it is made where there is none.
+        #[arg(long, value_name = "FOLDER|S3")]
         to: PathBuf,
     },
     /// The backups in a folder, oldest first.
     List {
-        /// Folder of backups.
+        /// Folder of backups, or s3://bucket/prefix.
         from: PathBuf,
     },
     /// Restore a backup for the time being, compare every byte, read every record and open it as a start would.
     Verify {
-        /// Folder of backups.
+        /// Folder of backups, or s3://bucket/prefix.
         from: PathBuf,
         #[command(flatten)]
         which: Wanted,
@@ -51,7 +51,7 @@ enum Act {
     },
     /// Restore a backup as a data folder that does not exist yet, or is empty.
     Restore {
-        /// Folder of backups.
+        /// Folder of backups, or s3://bucket/prefix.
         from: PathBuf,
         /// The new data folder.
         #[arg(long, value_name = "FOLDER")]
@@ -61,7 +61,7 @@ enum Act {
     },
     /// Forget all backups but the newest ones, and what only they held.
     Prune {
-        /// Folder of backups.
+        /// Folder of backups, or s3://bucket/prefix.
         from: PathBuf,
         /// How many stay.
         #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
@@ -97,7 +97,10 @@ impl Backup {
         match act {
             Act::Create { to } => {
                 let data = place.settings()?.data_dir;
-                let repository = Repository::create(&to)?;
+                let repository = match bucket(&to) {
+                    Some(url) => Repository::create_in_bucket(url, &place.settings()?.s3.key()?)?,
+                    None => Repository::create(&to)?,
+                };
                 let bar = bar();
                 let done =
                     backup::create(&data, &repository, SystemClock.now(), shown(&bar)).await?;
@@ -108,11 +111,11 @@ impl Backup {
                 output::one(output, &row)
             }
             Act::List { from } => {
-                let backups = Repository::open(&from)?.backups()?;
+                let backups = open(&from, &place)?.backups()?;
                 output::rows(output, &backups.iter().map(row).collect::<Vec<_>>())
             }
             Act::Verify { from, which, scratch } => {
-                let repository = Repository::open(&from)?;
+                let repository = open(&from, &place)?;
                 let backup = repository.find(&which.which())?;
                 let parent = scratch.unwrap_or_else(std::env::temp_dir);
                 let room = tempfile::Builder::new().prefix("saltline-verify-").tempdir_in(parent);
@@ -132,7 +135,7 @@ impl Backup {
                 output::one(output, &row(&backup))
             }
             Act::Restore { from, to, which } => {
-                let repository = Repository::open(&from)?;
+                let repository = open(&from, &place)?;
                 let backup = repository.find(&which.which())?;
                 let bar = bar();
                 backup::restore(&repository, &backup, &to, shown(&bar))?;
@@ -140,7 +143,7 @@ impl Backup {
                 output::one(output, &row(&backup))
             }
             Act::Prune { from, keep } => {
-                let pruned = Repository::open(&from)?.prune(usize::from(keep))?;
+                let pruned = open(&from, &place)?.prune(usize::from(keep))?;
                 let row: Row = vec![
                     ("backups", json!(pruned.backups)),
                     ("objects", json!(pruned.objects)),
@@ -150,6 +153,18 @@ impl Backup {
             }
         }
     }
+}
+
+/// The place, if it is one below a bucket.
+fn bucket(place: &Path) -> Option<&str> {
+    place.to_str().filter(|text| text.starts_with("s3://"))
+}
+
+fn open(from: &Path, place: &Place) -> Result<Repository, Trouble> {
+    Ok(match bucket(from) {
+        Some(url) => Repository::open_in_bucket(url, &place.settings()?.s3.key()?)?,
+        None => Repository::open(from)?,
+    })
 }
 
 fn bar() -> ProgressBar {

@@ -151,7 +151,12 @@ impl Trouble {
     fn code(&self) -> u8 {
         match self {
             Self::No(_) => 1,
-            Self::Backup(BackupError::Busy(_) | BackupError::Registry(RegistryError::Busy))
+            Self::Backup(
+                BackupError::Busy(_)
+                | BackupError::Bucket { .. }
+                | BackupError::Pruned(_)
+                | BackupError::Registry(RegistryError::Busy),
+            )
             | Self::Registry(RegistryError::Busy)
             | Self::Letters(LettersError::Registry(RegistryError::Busy)) => 75,
             Self::Registry(error) if is_no(error) => 1,
@@ -173,6 +178,7 @@ impl Trouble {
                 | BackupError::NoData(_)
                 | BackupError::NotEmpty(_)
                 | BackupError::NotBackups(_)
+                | BackupError::Key { .. }
                 | BackupError::Damaged { .. }
                 | BackupError::Store(_),
             ) => 1,

@@ -114,30 +114,36 @@ fn authorization(login: &Login) -> Option<String> {
     }
 }
 
-fn trusting(tls: &Tls) -> Result<TlsConfig, Trouble> {
-    let unread = |what: &dyn std::fmt::Display| Trouble::Away(format!("authorities: {what}"));
-    let roots: Vec<Certificate<'static>> = match &tls.authorities {
-        Some(path) => {
-            let pem = std::fs::read(path).map_err(|error| unread(&error))?;
-            ureq::tls::parse_pem(&pem)
-                .filter_map(|item| match item {
-                    Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
-                    Ok(_) => None,
-                    Err(error) => Some(Err(unread(&error))),
-                })
-                .collect::<Result<_, _>>()?
-        }
-        None => rustls_native_certs::load_native_certs()
+/// TLS that trusts whom the system trusts.
+#[must_use]
+pub fn system_trust() -> TlsConfig {
+    trusting_these(
+        rustls_native_certs::load_native_certs()
             .certs
             .iter()
             .map(|certificate| Certificate::from_der(certificate).to_owned())
             .collect(),
-    };
-    Ok(TlsConfig::builder()
+    )
+}
+
+fn trusting(tls: &Tls) -> Result<TlsConfig, Trouble> {
+    let unread = |what: &dyn std::fmt::Display| Trouble::Away(format!("authorities: {what}"));
+    let Some(path) = &tls.authorities else { return Ok(system_trust()) };
+    let pem = std::fs::read(path).map_err(|error| unread(&error))?;
+    let roots = ureq::tls::parse_pem(&pem).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
+        Ok(_) => None,
+        Err(error) => Some(Err(unread(&error))),
+    });
+    Ok(trusting_these(roots.collect::<Result<_, _>>()?))
+}
+
+fn trusting_these(roots: Vec<Certificate<'static>>) -> TlsConfig {
+    TlsConfig::builder()
         .provider(TlsProvider::Rustls)
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .root_certs(RootCerts::Specific(Arc::new(roots)))
-        .build())
+        .build()
 }
 
 fn away(error: ureq::Error) -> Trouble {

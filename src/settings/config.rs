@@ -50,6 +50,8 @@ pub struct Config {
     pub reader: super::Reader,
     /// QuestDB beside history, if used.
     pub questdb: Option<crate::questdb::Config>,
+    /// Buckets for backups.
+    pub s3: super::S3,
     /// How often silence is judged.
     pub tick: Duration,
     /// After a start silence is not judged for this long.
@@ -127,6 +129,7 @@ impl Config {
                 .size(1 << 10, 1 << 40)?,
             reader: super::questdb::reader(layers, questdb.is_some())?,
             questdb,
+            s3: super::s3::read(layers)?,
             tick: at("engine.tick").duration()?,
             start_grace: at("engine.start_grace").duration()?,
             gap_settle: at("engine.gap_settle").duration()?,

@@ -11,6 +11,7 @@ mod modbus; // lines that we ask on
 mod serial; // loggers that write lines of text
 mod sdi12; // sensors on a bus of their own
 mod export; // departments that get files
+mod s3; // where backups may go
 mod questdb; // who keeps the same readings
 mod firmware; // whose word counts, and how it goes out
 
@@ -19,6 +20,7 @@ pub use config::{Channel, Config};
 pub use firmware::Firmware;
 pub use layers::{DEFAULTS, Layers};
 pub use questdb::Reader;
+pub use s3::S3;
 
 /// A configuration that is not followed, because a part of it cannot be meant.
 #[derive(Debug, thiserror::Error)]
