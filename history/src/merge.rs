@@ -12,7 +12,9 @@ use domain::{ParameterCode, StationCode, Timestamp};
 use crate::HistoryError;
 use crate::month::Month;
 use crate::seal::Sealer;
-use crate::sealed::{Facts, Footer, Scan, SealedFile, SealedWriter, sync_dir, write_manifest};
+use crate::sealed::{
+    Facts, Footer, Form, Scan, SealedFile, SealedWriter, Written, sync_dir, write_manifest,
+};
 use crate::store::{Shared, lock};
 
 /// A tier holds files whose rows are within a factor of eight; eight of them make one of the next. So a row is written
@@ -118,12 +120,13 @@ impl Shared {
         for (file, footer) in chosen.iter().zip(&footers) {
             sources.push(Source::new(file.scan(Arc::clone(footer))?, footer, &parameters));
         }
+        let written = forms(chosen, &footers, &parameters)?;
         let month = chosen[0].facts.month;
         let mut writer = SealedWriter::create(
             &self.dir,
             month,
             serial,
-            &parameters,
+            &written,
             self.config.rollup_readings_min,
         )?;
         match copy(&mut sources, &mut writer, parameters.len()) {
@@ -134,6 +137,41 @@ impl Shared {
             }
         }
     }
+}
+
+/// How the values of each parameter are to be written: what some file has as floats is looked at anew.
+fn forms(
+    chosen: &[Arc<SealedFile>],
+    footers: &[Arc<Footer>],
+    parameters: &[ParameterCode],
+) -> Result<Vec<Written>, HistoryError> {
+    let of = |code: &ParameterCode| {
+        let holds = |footer: &Footer| footer.parameters.iter().position(|known| known == code);
+        let files = chosen.iter().zip(footers);
+        let files: Vec<_> =
+            files.filter_map(|(f, footer)| Some((f, footer, holds(footer)?))).collect();
+        let said = files.iter().map(|(_, footer, pair)| footer.form(*pair).unwrap_or(Form::Float));
+        let mut form = said.fold(Form::NONE, Form::and);
+        if form == Form::Float {
+            form = Form::NONE;
+            for (file, footer, pair) in files {
+                form = seen(form, Scan::every(file, Arc::clone(footer), pair)?)?;
+            }
+        }
+        Ok((code.clone(), form))
+    };
+    parameters.iter().map(of).collect()
+}
+
+/// The form of the values of a scan and of those before.
+fn seen(mut form: Form, mut scan: Scan) -> Result<Form, HistoryError> {
+    while scan.key().is_some() && form != Form::Float {
+        if let Some(value) = scan.cell(0)?.and_then(|cell| cell.value) {
+            form = form.with(value);
+        }
+        scan.step()?;
+    }
+    Ok(form)
 }
 
 /// One of the files that are merged.

@@ -9,7 +9,7 @@ use std::time::Instant;
 use domain::{ParameterCode, StationCode, Timestamp};
 
 use crate::month::Month;
-use crate::sealed::{Facts, Manifest, SealedFile, SealedWriter};
+use crate::sealed::{Facts, Form, Manifest, SealedFile, SealedWriter, Written};
 use crate::sealed::{series_lines, sync_dir, write_manifest};
 use crate::series::SeriesTable;
 use crate::store::{Shared, State, lock};
@@ -151,10 +151,10 @@ impl Shared {
         order: &[u32],
     ) -> Result<Facts, HistoryError> {
         let used = sealing.parameters_of(month);
-        let codes: Vec<ParameterCode> =
-            used.iter().map(|&number| sealing.parameters[number as usize].clone()).collect();
+        let code = |number: u32| sealing.parameters[number as usize].clone();
+        let codes: Vec<Written> = used.iter().map(|&(number, form)| (code(number), form)).collect();
         let mut place = vec![0; sealing.parameters.len()];
-        used.iter().enumerate().for_each(|(at, &number)| place[number as usize] = at);
+        used.iter().enumerate().for_each(|(at, &(number, _))| place[number as usize] = at);
         let mut writer = SealedWriter::create(
             &self.dir,
             month,
@@ -246,16 +246,19 @@ impl Sealing {
         tails.flat_map(move |(station, tail)| tail.rows(month).map(move |row| (station, row)))
     }
 
-    /// The parameters that occur in a month, in the order of their codes.
-    fn parameters_of(&self, month: Month) -> Vec<u32> {
-        let mut used = vec![false; self.parameters.len()];
+    /// The parameters of a month in the order of their codes, each with the form that holds all its values.
+    fn parameters_of(&self, month: Month) -> Vec<(u32, Form)> {
+        let mut used: Vec<Option<Form>> = vec![None; self.parameters.len()];
         let order: Vec<u32> = (0..).take(self.stations.len()).collect();
         for (_, row) in self.rows(month, &order) {
-            row.cells().for_each(|(number, _)| used[number as usize] = true);
+            for (number, cell) in row.cells() {
+                let form = used[number as usize].get_or_insert(Form::NONE);
+                *form = cell.value.map_or(*form, |value| form.with(value));
+            }
         }
-        let mut numbers: Vec<u32> =
-            (0..).zip(used).filter_map(|(number, used)| used.then_some(number)).collect();
-        numbers.sort_by_key(|&number| &self.parameters[number as usize]);
+        let mut numbers: Vec<(u32, Form)> =
+            (0..).zip(used).filter_map(|(number, form)| Some((number, form?))).collect();
+        numbers.sort_by_key(|&(number, _)| &self.parameters[number as usize]);
         numbers
     }
 }

@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
+use arrow_schema::DataType;
 use domain::ParameterCode;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
-use super::{CRC_KEY, FIXED, SealedFile, VERSION, VERSION_KEY};
+use super::decimal::known;
+use super::{CRC_KEY, FIXED, Form, SealedFile, VERSION, VERSION_KEY, VERSION_MIN};
 use crate::HistoryError;
 use crate::rollup::{self, Directory, Place};
 
@@ -42,7 +44,7 @@ impl Footer {
             marks.iter().find(|mark| mark.key == key)?.value.clone()
         };
         let version = mark(VERSION_KEY).unwrap_or_else(|| "none".to_owned());
-        if version != VERSION.to_string() {
+        if !(VERSION_MIN..=VERSION).any(|known| version == known.to_string()) {
             let (path, found) = (file.path().to_owned(), version);
             return Err(HistoryError::UnknownVersion { path, found, known: VERSION });
         }
@@ -52,7 +54,9 @@ impl Footer {
         let groups = metadata.row_groups().iter().map(group).collect::<Option<Vec<_>>>();
         let parameters = parameters(&metadata);
         let (Some(crcs), Some(groups), Some(parameters)) = (crcs, groups, parameters) else {
-            return Err(file.damaged("its columns or statistics are not those of version 1".into()));
+            return Err(
+                file.damaged("its columns or statistics are not those of its version".into())
+            );
         };
         let columns = FIXED.len() + parameters.len() * 2;
         if crcs.len() != groups.len() * columns {
@@ -64,6 +68,15 @@ impl Footer {
         })?;
         let directory = OnceLock::new();
         Ok(Self { reader, groups, crcs, parameters, rollups, directory })
+    }
+
+    /// How the values of the `pair`-th parameter are written; `None` where it is a way that this program does not know.
+    pub(crate) fn form(&self, pair: usize) -> Option<Form> {
+        match self.reader.schema().field(FIXED.len() + pair * 2).data_type() {
+            DataType::Float64 => Some(Form::Float),
+            DataType::Decimal128(_, scale) => known(*scale).map(Form::Decimal),
+            _ => None,
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -7,7 +7,7 @@
 //! - Every byte that is read is under a checksum. A damaged file is named in the error, and all others can be read.
 //!
 //! # `history/YYYY-MM-NNNNNN.parquet`
-//! Rows taken in one month (UTC), with a serial number that the folder never gives twice. Version 1:
+//! Rows taken in one month (UTC), with a serial number that the folder never gives twice. Version 2:
 //!
 //! | column | type | meaning |
 //! |---|---|---|
@@ -15,8 +15,11 @@
 //! | `taken_at` | timestamp ms UTC, delta | when the row was taken |
 //! | `received_at` | timestamp ms UTC, delta | when it reached us |
 //! | `position` | unsigned 64 bits, delta | its place in the journal |
-//! | `{parameter}.value` | 64-bit float, dictionary, may be null | the value in the parameter's unit, exact to the bit |
+//! | `{parameter}.value` | DECIMAL(18, digits) in 64 bits, delta, or 64-bit float, dictionary; may be null | the value in the parameter's unit, exact to the bit |
 //! | `{parameter}.flag` | unsigned 8 bits, dictionary, may be null | QARTOD number; null: the row has no such parameter |
+//!
+//! Values are decimals where all values that the file has of the parameter are, with up to six digits behind the point
+//! (`decimal`). Version 1 knows floats only; its files are read, and a merge writes version 2.
 //!
 //! A flag with a null value is a missing sensor; a null flag is a parameter that the report did not name. Rows are
 //! sorted by station, time, position. A time may stand in several rows (a report in two parts, a correction); for each
@@ -26,7 +29,7 @@
 //! minutes (2,976 rows) lies in one or two. Its statistics of `station` and `taken_at` say whether to read it at all.
 //! Compression is zstd, level 3. Key-value metadata: `saltline.history` is the version, and `saltline.crc32` the
 //! checksum of every column chunk in hexadecimal, eight digits each, row group by row group. A reader that meets
-//! another version says so and reads the rest; a reader of version 1 ignores metadata keys that it does not know.
+//! another version says so and reads the rest; a reader ignores metadata keys that it does not know.
 //!
 //! Behind the row groups may lie what intervals of time come to, under the key `saltline.rollup`: `crate::rollup`.
 //!
@@ -48,6 +51,7 @@
 
 mod file; // reading one sealed file, with every byte checked
 mod footer; // what it says of itself
+mod decimal; // values as whole numbers of a digit
 mod rows; // what was decoded of it
 mod scan; // all of it, in order
 mod rolled; // what its intervals come to
@@ -55,6 +59,7 @@ mod chunks; // the checked bytes that a decoder works on
 mod manifest; // which files count
 mod write; // writing one
 
+pub(crate) use decimal::{Form, Written};
 pub(crate) use file::SealedFile;
 pub(crate) use footer::Footer;
 pub(crate) use manifest::{
@@ -66,7 +71,9 @@ pub(crate) use scan::Scan;
 pub(crate) use write::SealedWriter;
 
 /// The version written, and the newest one that can be read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The oldest that can be read.
+const VERSION_MIN: u32 = 1;
 /// The metadata key of the version.
 const VERSION_KEY: &str = "saltline.history";
 /// The metadata key of the checksums.

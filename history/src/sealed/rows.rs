@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, TimestampMillisecondType, UInt8Type, UInt64Type};
+use arrow_array::types::{
+    Decimal128Type, Float64Type, TimestampMillisecondType, UInt8Type, UInt64Type,
+};
 use arrow_array::{
     Array, Float64Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt8Array,
     UInt64Array,
 };
 use domain::Flag;
 
-use super::FIXED;
+use super::{FIXED, decimal};
 use crate::series::{Cell, Version};
 
 /// Some rows, decoded.
@@ -28,8 +30,7 @@ impl Rows {
         let time = |at: usize| columns[at].as_primitive_opt::<TimestampMillisecondType>().cloned();
         let pair = |pair: &[Arc<dyn Array>]| {
             let [value, flag] = pair else { return None };
-            let value = value.as_primitive_opt::<Float64Type>()?.clone();
-            Some((value, flag.as_primitive_opt::<UInt8Type>()?.clone()))
+            Some((values(value)?, flag.as_primitive_opt::<UInt8Type>()?.clone()))
         };
         let rows = || {
             Some(Self {
@@ -40,7 +41,7 @@ impl Rows {
                 pairs: columns[FIXED.len()..].chunks(2).map(pair).collect::<Option<_>>()?,
             })
         };
-        rows().ok_or_else(|| "a column has another type than version 1 says".to_owned())
+        rows().ok_or_else(|| "a column has another type than its version says".to_owned())
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -129,4 +130,16 @@ impl Rows {
         let value = (!values.is_null(row)).then(|| values.value(row));
         Ok(Some(Cell { value, flag }))
     }
+}
+
+/// A column of values as floats; `None` where it holds anything else.
+fn values(column: &Arc<dyn Array>) -> Option<Float64Array> {
+    if let Some(floats) = column.as_primitive_opt::<Float64Type>() {
+        return Some(floats.clone());
+    }
+    let wholes = column.as_primitive_opt::<Decimal128Type>()?;
+    let scale = decimal::known(wholes.scale())?;
+    // What does not fit cannot be ours; it must not become a number.
+    let number = |whole: i128| i64::try_from(whole).map_or(f64::NAN, |n| decimal::value(n, scale));
+    Some(wholes.unary(number))
 }

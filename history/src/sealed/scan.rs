@@ -29,6 +29,16 @@ impl Scan {
         Self::of(file, footer, groups, pairs)
     }
 
+    /// The same with the columns of one parameter.
+    pub(crate) fn every(
+        file: &Arc<SealedFile>,
+        footer: Arc<Footer>,
+        pair: usize,
+    ) -> Result<Self, HistoryError> {
+        let groups = (0..footer.groups()).collect();
+        Self::of(file, footer, groups, vec![pair])
+    }
+
     /// The same of these row groups, with the columns of these parameters.
     pub(crate) fn of(
         file: &Arc<SealedFile>,

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    Float64Builder, StringBuilder, TimestampMillisecondBuilder, UInt8Builder, UInt64Builder,
+    Decimal64Builder, Float64Builder, StringBuilder, TimestampMillisecondBuilder, UInt8Builder,
+    UInt64Builder,
 };
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -19,7 +20,11 @@ use parquet::file::metadata::{ColumnChunkMetaData, KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
-use super::{CRC_KEY, FIXED, Facts, VERSION, VERSION_KEY, file_name, flag_column, value_column};
+use super::decimal::whole;
+use super::{
+    CRC_KEY, FIXED, Facts, Form, VERSION, VERSION_KEY, Written, file_name, flag_column,
+    value_column,
+};
 use crate::HistoryError;
 use crate::month::Month;
 use crate::rollup::{self, Gather, Place};
@@ -30,11 +35,58 @@ const GROUP_ROWS_MIN: usize = 8_192;
 /// And in the middle of a station at the latest here: 32,768 rows of six parameters are 3 MB before compression.
 const GROUP_ROWS_MAX: usize = 32_768;
 
+/// Digits of a decimal that 64 bits hold whatever they are.
+const PRECISION: u8 = 18;
+
 /// One parameter's two columns while a row group is gathered.
-#[derive(Default)]
 struct Pair {
-    values: Float64Builder,
+    values: Values,
     flags: UInt8Builder,
+}
+
+/// Values as they are written.
+enum Values {
+    Floats(Float64Builder),
+    Decimals(u8, Decimal64Builder),
+}
+
+impl Pair {
+    fn new(form: Form) -> Self {
+        let values = match form {
+            Form::Float => Values::Floats(Float64Builder::new()),
+            Form::Decimal(scale) => {
+                Values::Decimals(scale, Decimal64Builder::new().with_data_type(kind(form)))
+            }
+        };
+        Self { values, flags: UInt8Builder::new() }
+    }
+}
+
+impl Values {
+    /// The value is one of the form that the file was begun with.
+    fn append(&mut self, value: Option<f64>) {
+        match self {
+            Self::Floats(floats) => floats.append_option(value),
+            Self::Decimals(scale, decimals) => {
+                let number = |value| whole(value, *scale).expect("the form holds every value");
+                decimals.append_option(value.map(number));
+            }
+        }
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        match self {
+            Self::Floats(floats) => Arc::new(floats.finish()),
+            Self::Decimals(_, decimals) => Arc::new(decimals.finish()),
+        }
+    }
+}
+
+fn kind(form: Form) -> DataType {
+    match form {
+        Form::Float => DataType::Float64,
+        Form::Decimal(scale) => DataType::Decimal64(PRECISION, scale.cast_signed()),
+    }
 }
 
 /// A sealed file in the making, under a temporary name.
@@ -61,12 +113,12 @@ pub(crate) struct SealedWriter {
 }
 
 impl SealedWriter {
-    /// Begins a file of `month` with these parameters, in this order.
+    /// Begins a file of `month` with these parameters, in this order. Every value must be one of its parameter's form.
     pub(crate) fn create(
         dir: &Path,
         month: Month,
         serial: u64,
-        parameters: &[ParameterCode],
+        parameters: &[Written],
         rollup_readings_min: usize,
     ) -> Result<Self, HistoryError> {
         let path = dir.join(file_name(month, serial));
@@ -81,8 +133,8 @@ impl SealedWriter {
         let handle = file.try_clone().map_err(|e| HistoryError::disk("open", &temporary, e))?;
         let writer = ArrowWriter::try_new_with_options(handle, Arc::clone(&schema), writing)
             .map_err(|e| failed(&temporary, e))?;
-        let mut pairs = Vec::new();
-        pairs.resize_with(parameters.len(), Pair::default);
+        let pairs = parameters.iter().map(|&(_, form)| Pair::new(form)).collect();
+        let codes: Vec<ParameterCode> = parameters.iter().map(|(code, _)| code.clone()).collect();
         Ok(Self {
             month,
             serial,
@@ -102,7 +154,7 @@ impl SealedWriter {
             readings: 0,
             span: None,
             crcs: String::new(),
-            gather: Gather::new(parameters, rollup_readings_min),
+            gather: Gather::new(&codes, rollup_readings_min),
         })
     }
 
@@ -125,7 +177,7 @@ impl SealedWriter {
         self.received.append_value(received);
         self.position.append_value(position);
         for (pair, cell) in self.pairs.iter_mut().zip(cells) {
-            pair.values.append_option(cell.and_then(|cell| cell.value));
+            pair.values.append(cell.and_then(|cell| cell.value));
             pair.flags.append_option(cell.map(|cell| cell.flag.number()));
             self.readings += u64::from(cell.is_some());
         }
@@ -233,7 +285,7 @@ impl SealedWriter {
             Arc::new(self.position.finish()),
         ];
         for pair in &mut self.pairs {
-            columns.push(Arc::new(pair.values.finish()));
+            columns.push(pair.values.finish());
             columns.push(Arc::new(pair.flags.finish()));
         }
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
@@ -264,19 +316,19 @@ fn times() -> TimestampMillisecondBuilder {
     TimestampMillisecondBuilder::new().with_timezone("UTC")
 }
 
-fn schema(parameters: &[ParameterCode]) -> Schema {
+fn schema(parameters: &[Written]) -> Schema {
     let time = DataType::Timestamp(TimeUnit::Millisecond, Some(Arc::from("UTC")));
     let fixed = [DataType::Utf8, time.clone(), time, DataType::UInt64];
     let mut fields: Vec<Field> =
         FIXED.into_iter().zip(fixed).map(|(name, kind)| Field::new(name, kind, false)).collect();
-    for parameter in parameters {
-        fields.push(Field::new(value_column(parameter.as_str()), DataType::Float64, true));
+    for (parameter, form) in parameters {
+        fields.push(Field::new(value_column(parameter.as_str()), kind(*form), true));
         fields.push(Field::new(flag_column(parameter.as_str()), DataType::UInt8, true));
     }
     Schema::new(fields)
 }
 
-fn properties(parameters: &[ParameterCode]) -> WriterProperties {
+fn properties(parameters: &[Written]) -> WriterProperties {
     let level = ZstdLevel::try_new(3).expect("zstd has a level 3");
     let sorted =
         |column| SortingColumn { column_idx: column, descending: false, nulls_first: false };
@@ -292,11 +344,14 @@ fn properties(parameters: &[ParameterCode]) -> WriterProperties {
     for name in ["taken_at", "received_at", "position"] {
         with = plainly(with, name, Encoding::DELTA_BINARY_PACKED);
     }
-    for parameter in parameters {
-        // Where a dictionary does not pay (more than 1 MB of different values), bytes of the same weight side by side
-        // compress better than whole floats.
+    for (parameter, form) in parameters {
         let name = value_column(parameter.as_str());
-        with = with.set_column_encoding(column(&name), Encoding::BYTE_STREAM_SPLIT);
+        with = match form {
+            Form::Decimal(_) => plainly(with, &name, Encoding::DELTA_BINARY_PACKED),
+            // Where a dictionary does not pay (more than 1 MB of different values), bytes of the same weight side by
+            // side compress better than whole floats.
+            Form::Float => with.set_column_encoding(column(&name), Encoding::BYTE_STREAM_SPLIT),
+        };
     }
     with.build()
 }

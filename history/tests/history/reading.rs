@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, TimestampMillisecondType, UInt8Type, UInt64Type};
+use arrow_array::types::{Decimal128Type, TimestampMillisecondType, UInt8Type, UInt64Type};
 use domain::{Aggregation, Every, Flag, Timestamp};
 use history::{At, Bucket, Config, History, Query};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -249,12 +249,63 @@ fn a_stranger_reads_the_columns_by_name() {
     let taken = column("taken_at").as_primitive::<TimestampMillisecondType>();
     assert_eq!(taken.values(), &[at(15).as_millis(), DAY]);
     assert_eq!(column("position").as_primitive::<UInt64Type>().values(), &[2, 1]);
-    let values: Vec<_> = column("salinity.value").as_primitive::<Float64Type>().iter().collect();
-    assert_eq!(values, [None, Some(8.85)]);
+    let salinity = column("salinity.value").as_primitive::<Decimal128Type>();
+    assert_eq!((salinity.scale(), salinity.iter().collect::<Vec<_>>()), (2, vec![None, Some(885)]));
     let flags: Vec<_> = column("salinity.flag").as_primitive::<UInt8Type>().iter().collect();
     assert_eq!(flags, [Some(9), Some(2)]);
     let flags: Vec<_> = column("ph.flag").as_primitive::<UInt8Type>().iter().collect();
     assert_eq!(flags, [Some(4), None]);
+}
+
+#[test]
+fn one_value_that_is_no_decimal_makes_floats_of_its_column_alone_and_a_merge_looks_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    let kinds = |serial: u64| {
+        let file =
+            std::fs::File::open(dir.path().join(format!("2026-03-{serial:06}.parquet"))).unwrap();
+        let schema = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().schema().clone();
+        let of = |name: &str| schema.field_with_name(name).unwrap().data_type().to_string();
+        (of("salinity.value"), of("ph.value"))
+    };
+    let decimal = |scale: u8| format!("Decimal128(18, {scale})");
+    let odd = 0.1 + 0.2;
+    history.apply(0, &record("a", 0, &format!("salinity {odd}, ph 7.1")));
+    history.apply(1, &record("a", 15, "salinity 8.85, ph 7.25"));
+    history.seal(at(16), true).unwrap();
+    assert_eq!(kinds(0), ("Float64".to_owned(), decimal(2)));
+    for position in 2..9 {
+        history.apply(position, &record("a", position as i64 * 15, "salinity 8.5, ph 7.125"));
+        history.seal(at(16), true).unwrap();
+    }
+    // Eight files are one.
+    assert_eq!(kinds(8), ("Float64".to_owned(), decimal(3)));
+    let found = history.range(&all("a", "salinity")).unwrap();
+    assert_eq!(found[0].value.map(f64::to_bits), Some(odd.to_bits()));
+    assert_eq!(found[1].value, Some(8.85));
+    assert_eq!(shown(&history, "a", "ph").split(' ').next_back(), Some("120=7.125"));
+}
+
+/// What a program wrote that knew version 1 only: floats.
+#[test]
+fn files_of_version_1_are_read_and_merged_into_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/history/version-1");
+    for name in ["manifest", "2026-03-000000.parquet"] {
+        std::fs::copy(old.join(name), dir.path().join(name)).unwrap();
+    }
+    let history = open(dir.path());
+    let expected = "0=8.85 15=8.9 30=0.30000000000000004";
+    assert_eq!(shown(&history, "xuan-hoa", "salinity"), expected);
+    assert_eq!(shown(&history, "vam-giong", "ph"), "30=7");
+    for position in 4..11 {
+        history.apply(position, &record("a", position as i64, "ph 7.5"));
+        history.seal(at(16), true).unwrap();
+    }
+    let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().collect();
+    assert_eq!(names.iter().filter(|name| name.path().extension().is_some()).count(), 1);
+    assert_eq!(shown(&history, "xuan-hoa", "salinity"), expected);
+    assert_eq!(shown(&history, "xuan-hoa", "ph"), "0=7.3");
 }
 
 fn by_ten_minutes(history: &History, query: &Query, aggregation: Aggregation) -> Vec<Bucket> {
