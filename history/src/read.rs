@@ -244,6 +244,21 @@ impl View {
         edits.within(Timestamp::from_millis(from), Timestamp::from_millis(to))
     }
 
+    /// What the files hold of a month between two times, from memory, and what is not in them yet; each time once.
+    pub(crate) fn with_hot(
+        &self,
+        month: Month,
+        packed: &Packed,
+        (from, to): (i64, i64),
+    ) -> Vec<Version> {
+        let mut versions = Vec::new();
+        packed.between((from, to), &mut versions);
+        let sealed = versions.len();
+        let hot = self.of_month(month).hot.iter();
+        versions.extend(hot.filter(|version| from <= version.taken && version.taken < to));
+        if sealed == versions.len() { versions } else { last_write_wins(versions) }
+    }
+
     /// What memory holds of a month, and no file yet.
     pub(crate) fn of_month(&self, month: Month) -> Sources<'_> {
         let start = self.hot.partition_point(|version| version.taken < month.start());
@@ -306,13 +321,7 @@ impl Shared {
         (from, to): (i64, i64),
     ) -> Result<Vec<Version>, HistoryError> {
         if let Some(packed) = self.packed(view, month, series)? {
-            let mut versions = Vec::new();
-            packed.between((from, to), &mut versions);
-            let hot = view.of_month(month);
-            let hot = hot.hot.iter().filter(|version| from <= version.taken && version.taken < to);
-            let sealed = versions.len();
-            versions.extend(hot);
-            return Ok(if sealed == versions.len() { versions } else { last_write_wins(versions) });
+            return Ok(view.with_hot(month, &packed, (from, to)));
         }
         let mut sources = view.of_month(month);
         let files = view.files.iter().filter(|f| f.facts.month == month && f.overlaps(from, to));
@@ -322,7 +331,7 @@ impl Shared {
 
     /// What the sealed files hold of a month, from memory. It is read whole where so much of it is asked that the rest
     /// costs little; `None` where it is not in memory and less is asked, or not all that is known now.
-    fn packed(
+    pub(crate) fn packed(
         &self,
         view: &View,
         month: Month,

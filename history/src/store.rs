@@ -13,7 +13,7 @@ use crate::cache::Cache;
 use crate::month::Month;
 use crate::names::Names;
 use crate::packed::Packed;
-use crate::rollup::{Block, Level};
+use crate::rollup::Level;
 use crate::seal::{Sealer, Sealing};
 use crate::sealed::{self, Footer, MANIFEST, Manifest, Rows, SealedFile};
 use crate::series::SeriesTable;
@@ -32,8 +32,8 @@ const BLOCKS_BYTES_MAX: usize = 6 << 20;
 
 /// Months of series as they were read, three bytes a reading: a year of 200 series every 15 minutes takes 21 MiB.
 const PACKED_BYTES_MAX: usize = 24 << 20;
-/// What intervals come to, decoded, 200 bytes each: the days of a year of 200 series take 14 MiB.
-const BLOCKS_KEPT_BYTES_MAX: usize = 16 << 20;
+/// What intervals come to, as it lies on disk, some 30 bytes each: the days of a year of 200 series take 3 MiB.
+const BLOCKS_KEPT_BYTES_MAX: usize = 8 << 20;
 
 /// Readings over time. Cheap to clone; all clones are one store.
 #[derive(Clone)]
@@ -58,7 +58,7 @@ pub(crate) struct Shared {
     /// By station and parameter.
     pub(crate) packed: Mutex<Cache<(u32, u32, Month), Packed>>,
     /// By a file's serial number, station, parameter and level.
-    pub(crate) kept: Mutex<Cache<(u64, u32, u32, Level), Block>>,
+    pub(crate) kept: Mutex<Cache<(u64, u32, u32, Level), Vec<u8>>>,
     pub(crate) counters: Counters,
     pub(crate) rests: AtomicBool,
     /// Locked while any clone lives.

@@ -31,11 +31,6 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// In memory, about: a sum that is no millionths has two floats beside it.
-    pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.states.len() * (size_of::<State>() + 8)
-    }
-
     /// The bytes; `None` where it cannot be kept to the bit.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
         let all = &self.states;

@@ -1,5 +1,6 @@
 //! Ranges, buckets, latest: the same answer from the tail, from files, from both, and after a restart.
 
+use std::path::Path;
 use std::time::Duration;
 
 use arrow_array::cast::AsArray;
@@ -269,7 +270,7 @@ fn one_value_that_is_no_decimal_makes_floats_of_its_column_alone_and_a_merge_loo
         (of("salinity.value"), of("ph.value"))
     };
     let decimal = |scale: u8| format!("Decimal128(18, {scale})");
-    let odd = 0.1 + 0.2;
+    let odd: f64 = 0.1 + 0.2;
     history.apply(0, &record("a", 0, &format!("salinity {odd}, ph 7.1")));
     history.apply(1, &record("a", 15, "salinity 8.85, ph 7.25"));
     history.seal(at(16), true).unwrap();
