@@ -1,0 +1,140 @@
+//! Against `gsw` 3.6.23: 300 waters of `../shared/data/vectors/teos10_salinity.csv`, its edges, and the tables of the
+//! project's notes. The files print twelve significant digits, so 5e-12 of a number is the tightest they can show.
+
+use super::*;
+
+/// What the printing of twelve digits allows.
+const PRINTED: f64 = 5.1e-12;
+
+fn rows(file: &str) -> Option<Vec<Vec<Option<f64>>>> {
+    let path = format!("{}/../../shared/data/vectors/{file}", env!("CARGO_MANIFEST_DIR"));
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        eprintln!("skipped: {file} is not here");
+        return None;
+    };
+    let row = |line: &str| line.split(',').map(|field| field.parse().ok()).collect();
+    Some(text.lines().skip(1).map(row).collect())
+}
+
+/// The largest relative difference over all rows of what `compute` gives and a column.
+fn worst(column: usize, compute: impl Fn(&[f64]) -> Option<f64>) -> f64 {
+    let Some(rows) = rows("teos10_salinity.csv") else { return 0.0 };
+    assert_eq!(rows.len(), 300);
+    rows.iter().fold(0.0, |worst, row| {
+        let row: Vec<f64> = row.iter().map(|field| field.unwrap()).collect();
+        let got = compute(&row).unwrap_or_else(|| panic!("nothing of {row:?}"));
+        f64::max(worst, (got / row[column] - 1.0).abs())
+    })
+}
+
+fn check(name: &str, column: usize, allowed: f64, compute: impl Fn(&[f64]) -> Option<f64>) {
+    let worst = worst(column, compute);
+    eprintln!("{name}: {worst:.1e}");
+    assert!(worst <= allowed, "{name} is {worst:e} off");
+}
+
+#[test]
+fn practical_salinity_is_that_of_gsw_both_ways() {
+    check("SP from C", 3, PRINTED, |row| practical_salinity(row[0], row[1], row[2]));
+    // The salinity in the file is itself rounded to twelve digits.
+    check("C from SP", 4, 2.0 * PRINTED, |row| conductivity(row[3], row[1], row[2]));
+    check("C and back", 0, 5e-15, |row| {
+        conductivity(practical_salinity(row[0], row[1], row[2])?, row[1], row[2])
+    });
+}
+
+#[test]
+fn the_edges_are_those_of_gsw() {
+    for row in rows("teos10_edges.csv").unwrap_or_default() {
+        let inputs: Vec<f64> = row.iter().take(3).map(|field| field.unwrap()).collect();
+        let got = practical_salinity(inputs[0], inputs[1], inputs[2]);
+        match (got, row[3]) {
+            (Some(got), Some(wanted)) => assert!((got - wanted).abs() <= PRINTED * wanted),
+            (got, wanted) => assert_eq!(got, wanted, "{inputs:?}"),
+        }
+    }
+}
+
+#[test]
+fn reference_and_absolute_salinity_are_those_of_gsw() {
+    check("SR", 5, 2.0 * PRINTED, |row| reference_salinity(row[3]));
+    let of_reference = |row: &[f64]| absolute_salinity(row[3], Anomaly::ReferenceComposition);
+    check("SA without an anomaly", 6, 2.3e-5, of_reference);
+    // The ratio is the surface's; at 30 m it is 1.5e-6 smaller.
+    check("SA with the atlas's", 6, 1.6e-6, |row| absolute_salinity(row[3], Anomaly::OFF_CUA_TIEU));
+}
+
+#[test]
+fn temperature_density_and_mass_are_those_of_gsw() {
+    check("CT", 7, 1.1e-11, |row| conservative_temperature(row[5], row[1], row[2]));
+    check("density", 8, PRINTED, |row| density(row[3], row[1], row[2]));
+    check("g/L", 9, 2.0 * PRINTED, |row| mass_concentration(row[3], row[1], row[2]));
+}
+
+#[test]
+fn oxygen_is_that_of_gsw() {
+    check("oxygen, µmol/kg", 10, PRINTED, |row| oxygen_solubility_umol_kg(row[3], row[1]));
+    check("oxygen, mg/L", 11, PRINTED, |row| oxygen_solubility(row[3], row[1], row[2]));
+}
+
+/// Conductivity; practical salinity at 15, 25, 28 and 30 °C. Five digits.
+const TABLE: [(f64, [f64; 4]); 10] = [
+    (0.2, [0.11798, 0.09413, 0.08854, 0.08512]),
+    (0.5, [0.30202, 0.24038, 0.22598, 0.21720]),
+    (1.0, [0.62012, 0.49245, 0.46265, 0.44447]),
+    (1.5, [0.94769, 0.75182, 0.70611, 0.67822]),
+    (2.0, [1.28222, 1.01660, 0.95461, 0.91679]),
+    (4.0, [2.66946, 2.11381, 1.98415, 1.90506]),
+    (6.2, [4.25961, 3.37048, 3.16299, 3.03645]),
+    (10.0, [7.11588, 5.62664, 5.27902, 5.06701]),
+    (20.0, [15.08146, 11.91500, 11.17533, 10.72416]),
+    (42.914, [34.99677, 27.59444, 25.86668, 24.81311]),
+];
+
+#[test]
+fn the_tables_of_the_notes_hold() {
+    for (ec, salinities) in TABLE {
+        for (water_c, wanted) in [15.0, 25.0, 28.0, 30.0].into_iter().zip(salinities) {
+            let got = practical_salinity(ec, water_c, 0.0).unwrap();
+            assert!((got - wanted).abs() <= 5.1e-6, "{ec} mS/cm at {water_c}: {got}");
+        }
+    }
+    for (salinity, ec25) in [
+        (0.25, 0.5194),
+        (0.5, 1.0147),
+        (1.0, 1.9689),
+        (2.0, 3.7967),
+        (4.0, 7.2767),
+        (8.0, 13.8567),
+        (15.0, 24.695),
+        (25.0, 39.267),
+    ] {
+        let got = conductivity(salinity, 25.0, 0.0).unwrap();
+        assert!((got - ec25).abs() <= 5.1e-4, "{salinity}: {got}");
+    }
+}
+
+#[test]
+fn what_no_water_is_has_no_salinity() {
+    for (ec, water_c, pressure) in [
+        (f64::NAN, 25.0, 0.0),
+        (10.0, f64::NAN, 0.0),
+        (10.0, 25.0, f64::NAN),
+        (f64::INFINITY, 25.0, 0.0),
+        (-0.001, 25.0, 0.0),
+        (100.1, 25.0, 0.0),
+        (70.0, 15.0, 0.0),
+        (10.0, -2.1, 0.0),
+        (10.0, 40.1, 0.0),
+        (10.0, 25.0, -0.1),
+        (10.0, 25.0, 10_001.0),
+    ] {
+        assert_eq!(practical_salinity(ec, water_c, pressure), None, "{ec} {water_c} {pressure}");
+        assert_eq!(density(5.0, water_c, pressure).is_some(), ec != 10.0);
+    }
+    for salinity in [f64::NAN, -1e-9, 42.1, f64::INFINITY] {
+        assert_eq!(conductivity(salinity, 25.0, 0.0), None);
+        assert_eq!(mass_concentration(salinity, 25.0, 0.0), None);
+        assert_eq!(oxygen_solubility(salinity, 25.0, 0.0), None);
+    }
+}
