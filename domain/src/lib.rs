@@ -25,6 +25,7 @@ mod alert; // one event of the water, told to people
 mod notice; // one message to one person over one channel
 mod firmware; // what runs in a station
 pub mod seawater; // from conductivity to salt
+pub mod weather; // air, sun and rain
 
 pub use aggregation::{Aggregation, Directions, NoAggregation};
 pub use alert::{Alert, AlertEvent, AlertId, AlertState, EventKind};
