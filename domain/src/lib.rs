@@ -26,6 +26,7 @@ mod notice; // one message to one person over one channel
 mod firmware; // what runs in a station
 pub mod seawater; // from conductivity to salt
 pub mod weather; // air, sun and rain
+pub mod level; // how high the water stands, and when it turned
 
 pub use aggregation::{Aggregation, Directions, NoAggregation};
 pub use alert::{Alert, AlertEvent, AlertId, AlertState, EventKind};
