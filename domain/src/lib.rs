@@ -28,6 +28,7 @@ pub mod seawater; // from conductivity to salt
 pub mod weather; // air, sun and rain
 pub mod level; // how high the water stands, and when it turned
 pub mod water_quality; // what the law and the index say of it
+pub mod derived; // what is made of what, by which formula
 
 pub use aggregation::{Aggregation, Directions, NoAggregation};
 pub use alert::{Alert, AlertEvent, AlertId, AlertState, EventKind};

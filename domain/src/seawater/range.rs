@@ -35,7 +35,7 @@ pub(super) const CONDUCTIVITY_MS_CM: Range = Range { low: 0.0, high: 100.0 };
 
 impl Validity {
     /// Of a water temperature.
-    pub(super) fn of_water(water_c: f64) -> Self {
+    pub(crate) fn of_water(water_c: f64) -> Self {
         if FITTED_C.holds(water_c) { Self::Inside } else { Self::Extrapolated }
     }
 }
