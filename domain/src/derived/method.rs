@@ -1,22 +1,26 @@
 //! Which formula a derived quantity is made by. Sensors hang a few metres down, so the water's pressure is taken as none:
-//! 10 m change a salinity of 10 by 0.005.
+//! 10 m change a salinity of 10 by 0.001.
 
 use super::declaration::Input;
-use crate::Flag;
 use crate::seawater::{
     Anomaly, SalinityMethod, Validity, absolute_salinity, chloride, conductivity_25, density,
     depth_mean, oxygen_saturation, practical_salinity,
 };
 use crate::weather::{dew_point, heat_index, wet_bulb};
+use crate::{EcReference, Flag};
 
 /// A formula of readings of one time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Method {
     /// Salinity, g/L by the named method, of conductivity as measured (mS/cm) and water temperature (°C).
     Salinity(SalinityMethod),
-    /// Salinity, g/L by the named method, of conductivity referred to 25 °C (mS/cm). Right where the probe compensates as
-    /// the water does; a probe's line of 1.91 % a degree is 0.9 % off at 31 °C.
+    /// Salinity, g/L by the named method, of conductivity that is referred to 25 °C (mS/cm) as the water itself does it:
+    /// computed, or by a probe with a curve for natural waters.
     SalinityFrom25(SalinityMethod),
+    /// Salinity, g/L by the named method, of conductivity that a probe referred to 25 °C (mS/cm) by the usual line of 1.91 %
+    /// a degree, and the water temperature that it did it with. The line is undone first ([`EcReference::refer`]): left as
+    /// it is, the salinity would be 0.9 % too high at 31 °C.
+    SalinityFromProbe25(SalinityMethod),
     /// Conductivity at 25 °C, mS/cm, with the water's true slope, of conductivity as measured and water temperature.
     Conductivity25,
     /// Density, kg/m³, of conductivity as measured and water temperature.
@@ -63,6 +67,7 @@ impl Method {
             | Self::AbsoluteSalinity
             | Self::Chloride => CONDUCTIVITY,
             Self::SalinityFrom25(_) => &["conductivity_25"],
+            Self::SalinityFromProbe25(_) => &["conductivity_25", "water_temperature"],
             Self::OxygenSaturation => &["dissolved_oxygen", "conductivity", "water_temperature"],
             Self::DewPoint | Self::HeatIndex | Self::WetBulb => AIR,
             Self::LevelAbove { .. } => &["water_level"],
@@ -95,6 +100,10 @@ impl Method {
         match (self, values) {
             (Self::Salinity(method), &[ec, water_c]) => salinity(method, ec, water_c),
             (Self::SalinityFrom25(method), &[ec25]) => salinity(method, ec25, 25.0),
+            (Self::SalinityFromProbe25(method), &[ec25, water_c]) => {
+                let ec = EcReference::At25.refer(ec25, EcReference::Raw, Some(water_c))?;
+                salinity(method, ec, water_c)
+            }
             (Self::Conductivity25, &[ec, water_c]) => water(conductivity_25(ec, water_c), water_c),
             (Self::OxygenSaturation, &[oxygen, ec, water_c]) => {
                 let practical = practical_salinity(ec, water_c, 0.0)?;

@@ -21,7 +21,8 @@ fn input(seconds: i64, value: f64, flag: Flag) -> Input {
     Input { at: Timestamp::from_millis(seconds * 1_000), value: Some(value), flag }
 }
 
-const METHODS: [&str; 15] = [
+const METHODS: [&str; 16] = [
+    "salinity-probe-25:pss-78",
     "salinity:pss-78",
     "salinity:mass",
     "salinity:linear:0.64",
@@ -45,6 +46,8 @@ fn each_method_makes_its_number() {
         ("salinity:pss-78", vec![6.2, 28.0], 3.162_99),
         ("salinity-25:pss-78", vec![6.2], 3.370_48),
         ("salinity-25:mrc-my-tho", vec![6.2], 4.0),
+        // 1.682 809 mS/cm at 31 °C is 0.75; the probe's line makes 1.509 787 of it at 25.
+        ("salinity-probe-25:pss-78", vec![1.682_809 / 1.114_6, 31.0], 0.75),
         ("salinity:linear:0.64", vec![6.2, 25.0], 3.968),
         ("conductivity-25", vec![4.0, 28.0], 3.7683),
         ("density", vec![0.0, 4.0], 999.972),

@@ -11,7 +11,7 @@ use crate::seawater::BadMethod;
 pub enum BadDerivation {
     /// None of the words.
     #[error(
-        "`{0}` derives nothing: use salinity:…, salinity-25:…, conductivity-25, density, \
+        "`{0}` derives nothing: use salinity:…, salinity-25:…, salinity-probe-25:…, conductivity-25, density, \
          absolute-salinity, chloride, oxygen-saturation, dew-point, heat-index, wet-bulb, \
          level-above:…, head-difference:… or depth-mean"
     )]
@@ -38,6 +38,7 @@ impl fmt::Display for Method {
         match self {
             Self::Salinity(method) => write!(f, "salinity:{method}"),
             Self::SalinityFrom25(method) => write!(f, "salinity-25:{method}"),
+            Self::SalinityFromProbe25(method) => write!(f, "salinity-probe-25:{method}"),
             Self::Conductivity25 => f.write_str("conductivity-25"),
             Self::Density => f.write_str("density"),
             Self::AbsoluteSalinity => f.write_str("absolute-salinity"),
@@ -64,6 +65,7 @@ impl FromStr for Method {
         Ok(match (word, rest) {
             ("salinity", Some(rest)) => Self::Salinity(salinity(rest)?),
             ("salinity-25", Some(rest)) => Self::SalinityFrom25(salinity(rest)?),
+            ("salinity-probe-25", Some(rest)) => Self::SalinityFromProbe25(salinity(rest)?),
             ("level-above", Some(rest)) => Self::LevelAbove { zero_m: zero(text, rest)? },
             ("head-difference", Some(rest)) => Self::HeadDifference { zero_m: zero(text, rest)? },
             ("conductivity-25", None) => Self::Conductivity25,
@@ -90,7 +92,7 @@ impl Method {
     #[must_use]
     pub const fn unit(self) -> Option<&'static str> {
         Some(match self {
-            Self::Salinity(_) | Self::SalinityFrom25(_) => "g/L",
+            Self::Salinity(_) | Self::SalinityFrom25(_) | Self::SalinityFromProbe25(_) => "g/L",
             Self::Conductivity25 => "mS/cm",
             Self::Density => "kg/m³",
             Self::AbsoluteSalinity => "g/kg",
@@ -109,6 +111,9 @@ impl Method {
         match self {
             Self::Salinity(method) => method.name_vi(),
             Self::SalinityFrom25(method) => format!("{}, từ EC25", method.name_vi()),
+            Self::SalinityFromProbe25(method) => {
+                format!("{}, từ EC25 bù 1,91 %/°C", method.name_vi())
+            }
             Self::Conductivity25 => "EC25 qua PSS-78".to_owned(),
             Self::AbsoluteSalinity => "TEOS-10, thành phần chuẩn".to_owned(),
             Self::Chloride => "độ mặn PSS-78 / 1,80655".to_owned(),
@@ -130,6 +135,9 @@ impl Method {
         match self {
             Self::Salinity(method) => method.name_en(),
             Self::SalinityFrom25(method) => format!("{}, of EC25", method.name_en()),
+            Self::SalinityFromProbe25(method) => {
+                format!("{}, of EC25 at 1.91 %/°C", method.name_en())
+            }
             Self::Conductivity25 => "EC25 by PSS-78".to_owned(),
             Self::Density => "TEOS-10".to_owned(),
             Self::AbsoluteSalinity => "TEOS-10, reference composition".to_owned(),
