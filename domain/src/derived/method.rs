@@ -112,9 +112,9 @@ impl Method {
             (Self::DewPoint, &[air_c, humidity]) => inside(dew_point(air_c, humidity)),
             (Self::HeatIndex, &[air_c, humidity]) => inside(heat_index(air_c, humidity)),
             (Self::WetBulb, &[air_c, humidity]) => inside(wet_bulb(air_c, humidity)),
-            (Self::LevelAbove { zero_m }, &[level_m]) => inside(Some(level_m + zero_m)),
+            (Self::LevelAbove { zero_m }, &[level_m]) => inside(metres(level_m + zero_m)),
             (Self::HeadDifference { zero_m }, &[outside_m, inside_m]) => {
-                inside(Some(outside_m + zero_m - inside_m))
+                inside(metres(outside_m + zero_m - inside_m))
             }
             (_, &[ec, water_c]) => {
                 water(self.of_practical(practical_salinity(ec, water_c, 0.0)?, water_c), water_c)
@@ -137,4 +137,9 @@ impl Method {
 fn salinity(method: SalinityMethod, ec_ms_cm: f64, water_c: f64) -> Option<(f64, Validity)> {
     let computed = method.salinity(ec_ms_cm, water_c)?;
     Some((computed.value, computed.validity))
+}
+
+/// A height or a difference of heights that an estuary can have.
+fn metres(metres: f64) -> Option<f64> {
+    Some(metres).filter(|metres| metres.abs() <= 50.0)
 }

@@ -3,6 +3,8 @@
 use std::io::Read;
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::{Flag, Timestamp};
 
@@ -185,5 +187,32 @@ fn heights_are_compared_above_one_datum_only() {
     assert_eq!(head_difference(&outside, &datum("station", 0.0).above(0.5).unwrap()), None);
     for bad in [f64::NAN, f64::INFINITY, 51.6] {
         assert_eq!(national.above(bad), None);
+    }
+}
+
+proptest! {
+    #[test]
+    fn turns_take_turns_and_are_far_enough_apart(
+        levels in proptest::collection::vec(-2.0_f64..2.0, 0..300),
+        steps in proptest::collection::vec(1_i64..200, 300),
+    ) {
+        let mut minutes = 0;
+        let series: Series = levels
+            .iter()
+            .zip(steps)
+            .map(|(&level, step)| {
+                minutes += step;
+                (Timestamp::from_millis(minutes * 60_000), level, Flag::Good)
+            })
+            .collect();
+        // The parabola may move each of two turns by an hour and a half.
+        let rule = TurningRule { around: Duration::ZERO, ..TurningRule::default() };
+        for pair in turning_waters(&series, &rule).windows(2).filter(|pair| pair[1].unbroken) {
+            prop_assert!(pair[0].turn != pair[1].turn);
+            prop_assert!(rule.apart <= pair[1].at.since(pair[0].at));
+            let rose = pair[0].level_m < pair[1].level_m;
+            prop_assert_eq!(rose, pair[1].turn == Turn::High);
+            prop_assert!(rule.prominence_m <= (pair[1].level_m - pair[0].level_m).abs());
+        }
     }
 }

@@ -157,27 +157,37 @@ fn zigzag(levels: &[f64], prominence_m: f64) -> Vec<(Turn, usize)> {
     turns
 }
 
-/// Without the turns that are too close to the next: of the leg between the two closest and its neighbours the lowest goes,
-/// with both its ends, until none are too close.
+/// Without the turns that are too close to the next: of a leg that is too short and its neighbours the lowest goes, with both
+/// its ends. A leg is looked at when its neighbours are known, so one pass is enough: what goes makes its neighbours one
+/// longer leg.
 fn apart(
-    mut turns: Vec<(Turn, usize)>,
+    turns: Vec<(Turn, usize)>,
     levels: &[f64],
     stretch: &[Reading],
     apart: Duration,
 ) -> Vec<(Turn, usize)> {
-    loop {
-        let between = |pair: &[(Turn, usize)]| stretch[pair[1].1].at.since(stretch[pair[0].1].at);
-        let closest = turns.windows(2).map(between).enumerate().min_by_key(|(_, between)| *between);
-        let Some((leg, _)) = closest.filter(|(_, between)| *between < apart) else {
-            return turns;
-        };
-        let height = |leg: usize| (levels[turns[leg].1] - levels[turns[leg + 1].1]).abs();
-        let last = turns.len() - 2;
-        let lowest = (leg.saturating_sub(1)..=(leg + 1).min(last))
-            .min_by(|&a, &b| height(a).total_cmp(&height(b)))
-            .unwrap_or(leg);
-        turns.drain(lowest..=lowest + 1);
+    let is_short = |kept: &[(Turn, usize)], leg: usize| {
+        stretch[kept[leg + 1].1].at.since(stretch[kept[leg].1].at) < apart
+    };
+    let drop_lowest = |kept: &mut Vec<(Turn, usize)>, leg: usize| {
+        let height = |leg: usize| (levels[kept[leg].1] - levels[kept[leg + 1].1]).abs();
+        let around = leg.saturating_sub(1)..=(leg + 1).min(kept.len() - 2);
+        let lowest = around.min_by(|&a, &b| height(a).total_cmp(&height(b))).unwrap_or(leg);
+        kept.drain(lowest..=lowest + 1);
+    };
+    let mut kept: Vec<(Turn, usize)> = Vec::with_capacity(turns.len());
+    for turn in turns {
+        kept.push(turn);
+        while 3 <= kept.len() && is_short(&kept, kept.len() - 3) {
+            let leg = kept.len() - 3;
+            drop_lowest(&mut kept, leg);
+        }
     }
+    while 2 <= kept.len() && is_short(&kept, kept.len() - 2) {
+        let leg = kept.len() - 2;
+        drop_lowest(&mut kept, leg);
+    }
+    kept
 }
 
 /// When and how high, by the parabola through what lies around; by the reading itself where there is too little around, or

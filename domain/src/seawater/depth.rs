@@ -52,7 +52,8 @@ pub fn depth_mean(values: [(Option<f64>, Flag); 3]) -> Option<DepthMean> {
         .collect();
     let lacking = if missing.is_empty() { Flag::Good } else { Flag::Suspect };
     let flags = there.iter().map(|(_, flag)| *flag).chain([lacking]);
-    let value = there.iter().map(|(value, _)| value).sum::<f64>() / there.len() as f64;
+    // Each part first, so that no sum is too large for a number.
+    let value = there.iter().map(|(value, _)| value / there.len() as f64).sum();
     Some(DepthMean { value, flag: Flag::composed(flags), missing })
 }
 

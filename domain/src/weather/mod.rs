@@ -4,8 +4,10 @@
 mod vapour; // what air holds, and how it feels
 mod sun; // what would come in without an atmosphere
 mod evapotranspiration; // what a field of grass gives off
+mod day; // out of a day's readings
 mod rainfall; // sums that say what they lack
 
+pub use day::{DayReadings, WeatherSite, day_weather};
 pub use evapotranspiration::{DayWeather, Evapotranspiration, evapotranspiration};
 pub use rainfall::{RainSum, rain_sum};
 pub use sun::extraterrestrial_radiation;
