@@ -145,36 +145,52 @@ fn what_is_no_series_and_no_rule_has_no_turns() {
     assert!(turning_waters(&backwards, &rule).is_empty());
 }
 
+/// What a real record says: its turns, and the mean length of a half tide and the widest range of those that follow each
+/// other.
+fn told(file: &str) -> Option<(usize, f64, f64)> {
+    let path = format!("{}/../../shared/data/vectors/{file}", env!("CARGO_MANIFEST_DIR"));
+    let Ok(file_bytes) = std::fs::File::open(path) else {
+        eprintln!("skipped: {file} is not here");
+        return None;
+    };
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(file_bytes).read_to_string(&mut text).unwrap();
+    let reading = |(at, level): (&str, &str)| {
+        (Timestamp::parse_rfc3339(at).unwrap(), level.parse().unwrap(), Flag::Good)
+    };
+    let series: Series =
+        text.lines().skip(1).filter_map(|line| line.split_once(',')).map(reading).collect();
+    let found = turning_waters(&series, &TurningRule::default());
+    assert!(found.windows(2).all(|pair| pair[0].at < pair[1].at));
+    let ranges = tidal_ranges(&found);
+    let hours = ranges.iter().map(|range| range.to.since(range.from).as_secs_f64() / 3_600.0);
+    let half_tide = hours.sum::<f64>() / ranges.len() as f64;
+    let widest = ranges.iter().map(|range| range.range_m).fold(0.0, f64::max);
+    eprintln!(
+        "{file}: {} turns of {} levels, a half tide is {half_tide:.2} h, the widest {widest:.2} m",
+        found.len(),
+        series.len()
+    );
+    Some((found.len(), half_tide, widest))
+}
+
 /// Elkhorn Slough, every hour of a year with gaps: a mixed tide has two high waters in a lunar day of 24.84 hours, of which
 /// the lower nearly goes a few days a month.
 #[test]
 fn a_year_of_a_real_tide_has_its_two_tides_a_day() {
-    let path =
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/vectors/tide_elksm_input.csv.gz");
-    let Ok(file) = std::fs::File::open(path) else {
-        eprintln!("skipped: tide_elksm_input.csv.gz is not here");
-        return;
-    };
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
-    let series: Series = text
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.split_once(','))
-        .map(|(at, level)| {
-            (Timestamp::parse_rfc3339(at).unwrap(), level.parse().unwrap(), Flag::Good)
-        })
-        .collect();
-    let found = turning_waters(&series, &TurningRule::default());
-    assert!(found.windows(2).all(|pair| pair[0].at < pair[1].at));
-    let ranges = tidal_ranges(&found);
-    let hours: f64 =
-        ranges.iter().map(|range| range.to.since(range.from).as_secs_f64() / 3_600.0).sum();
-    let half_tide = hours / ranges.len() as f64;
-    eprintln!("{} turns of {} levels, a half tide is {half_tide:.2} h", found.len(), series.len());
+    let Some((turns, half_tide, widest)) = told("tide_elksm_input.csv.gz") else { return };
+    assert!((1_200..1_350).contains(&turns), "{turns}");
     assert!((6.1..6.4).contains(&half_tide), "{half_tide}");
-    let widest = ranges.iter().map(|range| range.range_m).fold(0.0, f64::max);
     assert!((1.8..3.2).contains(&widest), "{widest}");
+}
+
+/// Xuân Hòa, every hour of a year of which half is missing: only where a turn has both its sides is it told.
+#[test]
+fn a_record_with_holes_tells_only_the_turns_that_it_saw() {
+    let Some((turns, half_tide, widest)) = told("tide_xuanhoa_input.csv.gz") else { return };
+    assert!((100..700).contains(&turns), "{turns}");
+    assert!((5.5..6.9).contains(&half_tide), "{half_tide}");
+    assert!((1.5..4.0).contains(&widest), "{widest}");
 }
 
 #[test]

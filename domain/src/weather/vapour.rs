@@ -47,13 +47,13 @@ pub fn dew_point(air_c: f64, humidity: f64) -> Option<f64> {
 /// The wet-bulb temperature, °C, at about sea level: Stull (2011), "Wet-bulb temperature from relative humidity and air
 /// temperature", Journal of Applied Meteorology and Climatology 50: a fit that errs by −1.0 to +0.65 K, 0.28 K in the mean.
 ///
-/// `None` outside −20…50 °C and 5…99 %, and where it is cold and dry (below the paper's figure 3: under 0 °C, less humidity
-/// than −2.27 · °C + 27.7 %).
+/// `None` outside −20…50 °C and 5…99 %, and where it is cold and dry: with less humidity than −2.27 · °C + 27.7 %, about
+/// where the paper's figure ends.
 #[must_use]
 pub fn wet_bulb(air_c: f64, humidity: f64) -> Option<f64> {
     let air = Range { low: -20.0, high: 50.0 };
     let moist = Range { low: 5.0, high: 99.0 };
-    let too_dry = air_c < 10.0 && humidity < -2.27 * air_c + 27.7;
+    let too_dry = humidity < -2.27 * air_c + 27.7;
     (air.holds(air_c) && moist.holds(humidity) && !too_dry).then(|| {
         air_c * (0.151_977 * (humidity + 8.313_659).sqrt()).atan() + (air_c + humidity).atan()
             - (humidity - 1.676_331).atan()
