@@ -4,6 +4,7 @@
 mod time; // one instant, one clock, one local time
 mod code; // names that are also keys
 mod flag; // how far a number can be trusted
+mod composed; // and what is made of several
 mod every; // how time is cut
 mod parameter; // what is measured, in which one unit
 mod aggregation; // and how many of it become one
@@ -23,6 +24,11 @@ mod person; // who has to know
 mod alert; // one event of the water, told to people
 mod notice; // one message to one person over one channel
 mod firmware; // what runs in a station
+pub mod seawater; // from conductivity to salt
+pub mod weather; // air, sun and rain
+pub mod level; // how high the water stands, and when it turned
+pub mod water_quality; // what the law and the index say of it
+pub mod derived; // what is made of what, by which formula
 
 pub use aggregation::{Aggregation, Directions, NoAggregation};
 pub use alert::{Alert, AlertEvent, AlertId, AlertState, EventKind};
