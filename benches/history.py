@@ -124,7 +124,8 @@ def settled(engine, asking):
     count, since = None, time.monotonic()
     while time.monotonic() - since < 8:
         time.sleep(0.5)
-        files = re.search(rb"^saltline_history_sealed_files (\S+)", asking.ask("/metrics"), re.M)[1]
+        files = re.search(rb"^saltline_history_sealed_files (\S+)", asking.ask("/metrics"), re.M)
+        files = files and files[1]
         if files != count:
             count, since = files, time.monotonic()
     return cpu_seconds(engine.process.pid)

@@ -186,11 +186,13 @@ impl Parts {
             setting.clock.clone(),
         )
         .hearing(store.said.clone());
-        intake.stations().set(store.registry.stations().await?);
+        let stations = store.registry.stations().await?;
+        let quality = Quality::new(&parameters).with_derived(&stations);
+        intake.stations().set(stations);
         intake.clocks().restore(saved.clocks);
         Ok(Self {
             clock: setting.clock.clone(),
-            quality: Arc::new(RwLock::new(Arc::new(Quality::new(&parameters)))),
+            quality: Arc::new(RwLock::new(Arc::new(quality))),
             analyzer: Arc::new(Mutex::new(analyzer)),
             seqs: Arc::new(Mutex::new(saved.seqs)),
             next: saved.next,

@@ -107,7 +107,7 @@ impl Book {
         self.withdraw(&rules).await?;
         let before = self.standing();
         *self.quality.write().unwrap_or_else(PoisonError::into_inner) =
-            Arc::new(Quality::new(&roster.parameters));
+            Arc::new(Quality::new(&roster.parameters).with_derived(&roster.stations));
         self.intake.set_parameters(ParameterTable::new(&roster.parameters));
         self.intake.stations().set(self.store.registry.stations().await?);
         self.outlet.set_parameters(&roster.parameters);

@@ -1,7 +1,7 @@
 //! History brought up to its journal where no engine runs: the same fold as the engine's, to its end and sealed.
 
 use analytics::quality::Quality;
-use domain::{Clock, Parameter};
+use domain::Clock;
 use history::{History, HistoryError};
 use ingest::{BadRecord, Decoder, Record};
 use journal::{Journal, JournalError};
@@ -31,10 +31,9 @@ pub enum CatchUpError {
 pub fn catch_up(
     journal: &Journal,
     history: &History,
-    parameters: &[Parameter],
+    quality: &Quality,
     mut show: impl FnMut(u64, u64),
 ) -> Result<(), CatchUpError> {
-    let quality = Quality::new(parameters);
     let mut decoder = Decoder::default();
     let next = history.position().map_or(0, |position| position + 1);
     let mut next = next.max(journal.oldest());

@@ -6,7 +6,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use analytics::quality::Quality;
-use domain::Parameter;
 use history::{HistoryError, Look};
 use ingest::{Decoder, Record};
 use journal::JournalError;
@@ -79,8 +78,7 @@ pub fn sealed(data: &Path) -> Result<Look, ReadoutError> {
 }
 
 /// All readings of a data folder, and the first record of the journal that is not among them.
-pub fn look(data: &Path, parameters: &[Parameter]) -> Result<(Look, u64), ReadoutError> {
-    let quality = Quality::new(parameters);
+pub fn look(data: &Path, quality: &Quality) -> Result<(Look, u64), ReadoutError> {
     let mut gap = None;
     for _ in 0..LOOKS {
         let mut look = Look::open(&data.join("history"), &data.join(HOLD))?;

@@ -2,13 +2,17 @@
 //! this water has never been is suspect. The ends of a range pass, as in `ioos_qc`; a test only ever makes a flag worse
 //! than what the sensor said of itself.
 
-use domain::{Admitted, Flag, Parameter, ParameterCode, Range};
+use domain::derived::Derived;
+use domain::{Admitted, Flag, Measured, Parameter, ParameterCode, Range, Station, StationCode};
 use rustc_hash::FxHashMap;
+
+use crate::derive;
 
 /// The quality tests for a table of parameters.
 #[derive(Debug, Clone, Default)]
 pub struct Quality {
     limits: FxHashMap<ParameterCode, Limits>,
+    derived: FxHashMap<StationCode, Vec<Derived>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -22,12 +26,30 @@ impl Quality {
     #[must_use]
     pub fn new(parameters: &[Parameter]) -> Self {
         let limits = parameters.iter().map(|p| (p.code.clone(), Limits::of(p))).collect();
-        Self { limits }
+        Self { limits, derived: FxHashMap::default() }
     }
 
-    /// Flags every value of an admitted report. Judging twice changes nothing.
+    /// The same, with what these stations' declarations make of their reports.
+    #[must_use]
+    pub fn with_derived<'a>(mut self, stations: impl IntoIterator<Item = &'a Station>) -> Self {
+        let declaring = stations.into_iter().filter(|one| !one.profile.derived.is_empty());
+        self.derived =
+            declaring.map(|one| (one.code.clone(), one.profile.derived.clone())).collect();
+        self
+    }
+
+    /// Flags every value of an admitted report, and adds what is made of them. Judging twice changes nothing.
     pub fn judge(&self, admitted: &mut Admitted) {
-        for measured in &mut admitted.values {
+        self.flag(&mut admitted.values);
+        if let Some(declarations) = self.derived.get(&admitted.station) {
+            let measured = admitted.values.len();
+            derive(admitted, declarations);
+            self.flag(admitted.values.get_mut(measured..).unwrap_or_default());
+        }
+    }
+
+    fn flag(&self, values: &mut [Measured]) {
+        for measured in values {
             let limits = self.limits.get(&measured.parameter).copied().unwrap_or(Limits::NONE);
             measured.flag = limits.judge(measured.value, measured.flag);
         }
@@ -79,7 +101,7 @@ fn sorted(range: Range) -> Range {
 
 #[cfg(test)]
 mod tests {
-    use domain::{Measured, StationCode, Timestamp, standard_parameters};
+    use domain::{Timestamp, standard_parameters};
 
     use super::*;
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::derived::Derived;
 use crate::{EcReference, Format, LayoutField, ParameterCode, StationCode};
 
 /// A point on the earth, WGS 84 degrees.
@@ -41,6 +42,8 @@ pub struct Profile {
     pub format: Option<Format>,
     /// How its bytes lie, where it sends bare bytes.
     pub layout: Vec<LayoutField>,
+    /// What nobody measures there, made of what is, in this order.
+    pub derived: Vec<Derived>,
 }
 
 /// A measuring station.

@@ -43,6 +43,8 @@ pub struct History {
     pub(crate) beside: Option<Arc<dyn Beside>>,
 }
 
+type KeptKey = (u64, u32, u32, Level);
+
 /// What all clones share.
 pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
@@ -58,7 +60,7 @@ pub(crate) struct Shared {
     /// By station and parameter.
     pub(crate) packed: Mutex<Cache<(u32, u32, Month), Packed>>,
     /// By a file's serial number, station, parameter and level.
-    pub(crate) kept: Mutex<Cache<(u64, u32, u32, Level), Vec<u8>>>,
+    pub(crate) kept: Mutex<Cache<KeptKey, Vec<u8>>>,
     pub(crate) counters: Counters,
     pub(crate) rests: AtomicBool,
     /// Locked while any clone lives.
@@ -117,6 +119,7 @@ impl History {
             rests: AtomicBool::new(false),
             _lock: lock,
         };
+        shared.read().gauge();
         Ok(Self { shared: Arc::new(shared), beside: None })
     }
 

@@ -9,6 +9,7 @@ mod audit; // who changed what
 mod parameters; // what is measured
 mod stations; // where
 mod layouts; // and how its bytes lie
+mod derivations; // and what is made of its readings
 mod scram; // a secret that is proved and not sent
 mod keys; // and who is speaking
 mod keyring; // without asking the file each time

@@ -10,6 +10,7 @@ mod section; // a table that knows which keys it may have
 mod duration; // "15m"
 mod stations; // stations.toml
 mod layout; // how a station's bytes lie
+mod derived; // what is made of its readings
 mod rivers; // rivers.geojson
 mod rules; // rules.toml
 mod roster; // roster.toml

@@ -9,7 +9,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::store::Change;
-use crate::{Noun, Registry, RegistryError, StationKey, keys, layouts, parameters};
+use crate::{Noun, Registry, RegistryError, StationKey, derivations, keys, layouts, parameters};
 
 /// A logger that reports more often than this is a stream, and one that reports more seldom is a letter; both are
 /// more likely a unit mistaken in a configuration.
@@ -44,6 +44,9 @@ impl Registry {
         }
         for (of, layout) in layouts::all(&mut tx).await? {
             profiles.entry(of).or_default().layout = layout;
+        }
+        for (of, derived) in derivations::all(&mut tx).await? {
+            profiles.entry(of).or_default().derived = derived;
         }
         let mut names: HashMap<String, Vec<String>> = HashMap::new();
         let sql = "SELECT station, name FROM station_names ORDER BY station, position";
@@ -106,6 +109,7 @@ pub(crate) async fn put(change: &mut Change, station: &Station) -> Result<bool, 
     write_fields(change.sql(), station).await?;
     write_names(change.sql(), station).await?;
     layouts::write(change.sql(), station).await?;
+    derivations::write(change.sql(), station).await?;
     let was = before.as_ref().map_or(String::new(), text);
     change.record("station.put", &was, &text(station)).await?;
     Ok(before.is_none())
@@ -231,7 +235,9 @@ pub(crate) async fn find(
     let rows = sqlx::query(names).bind(code.as_str()).fetch_all(&mut *sql).await?;
     let known_as = rows.iter().map(|row| row.try_get("name")).collect::<Result<_, _>>()?;
     let layout = layouts::of(sql, code.as_str()).await?;
-    let station = station(&row, |_| Some(Profile { fields, layout, ..Profile::default() }))?;
+    let derived = derivations::of(sql, code.as_str()).await?;
+    let profile = Profile { fields, layout, derived, ..Profile::default() };
+    let station = station(&row, |_| Some(profile))?;
     Ok(Some(Station { known_as, ..station }))
 }
 
@@ -326,6 +332,9 @@ fn check(station: &Station) -> Result<(), RegistryError> {
     if let Err(why) = layouts::check(&station.profile.layout) {
         return bad(&why);
     }
+    if let Err(why) = derivations::check(&station.profile.derived) {
+        return bad(&why);
+    }
     if station.profile.format == Some(Format::Bytes) && station.profile.layout.is_empty() {
         return bad("format: bytes need a layout");
     }
@@ -367,6 +376,7 @@ pub(crate) fn text(station: &Station) -> String {
         "known_as": station.known_as, "utc_offset_s": station.profile.utc_offset_s,
         "format": station.profile.format.map(Format::as_str),
         "layout": station.profile.layout.iter().map(layouts::text).collect::<Vec<_>>(),
+        "derived": station.profile.derived.iter().map(derivations::text).collect::<Vec<_>>(),
         "fields": station.profile.fields.iter().map(field).collect::<Vec<_>>(),
     })
     .to_string()

@@ -6,6 +6,7 @@ use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use analytics::Quality;
 use clap::Args;
 use domain::{Edit, Edits, Parameter, ParameterCode, Shown, StationCode, Timestamp};
 use history::longform::{Form, Writer};
@@ -92,7 +93,8 @@ impl Export {
                 return Err(Trouble::No(format!("there is no station `{code}`")));
             }
         }
-        let (look, next) = look(&config, &parameters)?;
+        let quality = Quality::new(&parameters).with_derived(&known);
+        let (look, next) = look(&config, &quality)?;
         let counted = match to_stdout {
             true => {
                 let out = BufWriter::new(std::io::stdout());
@@ -168,21 +170,21 @@ fn edits(all: Vec<Edit>, layer: Shown) -> BTreeMap<StationCode, Vec<(ParameterCo
 }
 
 /// All readings; where no engine runs and history is far behind its journal, it is brought up first.
-pub(crate) fn look(config: &Config, parameters: &[Parameter]) -> Result<(Look, u64), Trouble> {
-    match readout::look(&config.data_dir, parameters) {
+pub(crate) fn look(config: &Config, quality: &Quality) -> Result<(Look, u64), Trouble> {
+    match readout::look(&config.data_dir, quality) {
         Err(ReadoutError::Behind(readings)) => {
             let open = Journal::open(&config.data_dir.join("journal"), &journal_config(config));
             let Ok(journal) = open else { return Err(ReadoutError::Behind(readings).into()) };
             let history = History::open(&config.data_dir.join("history"), history_config(config));
             let history = history.map_err(ReadoutError::from)?;
             let bar = bar("history");
-            catch_up(&journal, &history, parameters, |at, end| {
+            catch_up(&journal, &history, quality, |at, end| {
                 bar.set_length(end);
                 bar.set_position(at);
             })?;
             bar.finish_and_clear();
             drop((history, journal));
-            Ok(readout::look(&config.data_dir, parameters)?)
+            Ok(readout::look(&config.data_dir, quality)?)
         }
         looked => Ok(looked?),
     }

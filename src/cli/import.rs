@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use analytics::Quality;
 use bytesize::ByteSize;
 use clap::Args;
 use history::History;
@@ -180,8 +181,9 @@ impl Readings {
             let history = History::open(&config.data_dir.join("history"), history_config(config));
             let history = history.map_err(StoreError::from)?;
             let bar = bar("history");
-            let parameters = registry.parameters().await?;
-            let caught = catch_up(journal, &history, &parameters, |at, end| {
+            let quality = Quality::new(&registry.parameters().await?)
+                .with_derived(&registry.stations().await?);
+            let caught = catch_up(journal, &history, &quality, |at, end| {
                 bar.set_length(end);
                 bar.set_position(at);
             });

@@ -1,7 +1,8 @@
 //! `saltline station …`: works on the data folder, beside a running engine.
 
 use clap::{Args, Subcommand};
-use domain::{StationCode, Timestamp, parse_utc_offset};
+use domain::derived::{BadDerivation, Derived, Method};
+use domain::{ParameterCode, StationCode, Timestamp, parse_utc_offset};
 use ingest::Clocks;
 use serde_json::json;
 
@@ -45,6 +46,15 @@ enum Act {
     },
     /// Say how a station is to be set, or ask how it is.
     Configure(command::Configure),
+    /// Say what is made of a station's readings, and how, in place of what was said before. From now on: what was stored
+    /// stays.
+    Derive {
+        /// Its code.
+        code: String,
+        /// As salinity=salinity:pss-78, one made of another behind it; none: nothing is made.
+        #[arg(value_name = "PARAMETER=METHOD")]
+        what: Vec<String>,
+    },
     /// Take a station away: its key no longer opens a connection, its duties end, its readings stay.
     Remove {
         /// Its code.
@@ -114,6 +124,10 @@ struct Add {
     /// A file with [[layout]]: how its bytes lie, where it sends bare bytes.
     #[arg(long, value_name = "FILE")]
     layout: Option<std::path::PathBuf>,
+    /// What nobody measures there and how it is made, as salinity=salinity:pss-78; may be said several times, one made of
+    /// another behind it.
+    #[arg(long, value_name = "PARAMETER=METHOD")]
+    derive: Vec<String>,
 }
 
 impl Station {
@@ -142,6 +156,15 @@ impl Station {
                 let opened = registry.revoke_keys(&parse(&code)?).await?;
                 eprintln!("{code} {}", if opened { "has no key now" } else { "had no key" });
                 Ok(())
+            }
+            Act::Derive { code, what } => {
+                let Some(mut station) = registry.station(&parse(&code)?).await? else {
+                    return Err(Trouble::No(format!("there is no station `{code}`")));
+                };
+                let all = what.iter().map(|text| derived(text));
+                station.profile.derived = all.collect::<Result<_, _>>()?;
+                registry.put_station(&station).await?;
+                output::one(self.output, &row(&station))
             }
             Act::Disable { code } => {
                 let changed = registry.enable_station(&parse(&code)?, false).await?;
@@ -212,6 +235,8 @@ impl Add {
                 .map_err(|error| Trouble::Usage(format!("--layout {}: {error}", file.display())))?;
             station.profile.layout = registry::pack::read_layout(&text)?;
         }
+        station.profile.derived =
+            self.derive.iter().map(|text| derived(text)).collect::<Result<_, _>>()?;
         station.river = self.river;
         station.km_from_mouth = self.km;
         station.interval = std::time::Duration::try_from(self.interval)
@@ -220,6 +245,23 @@ impl Add {
             .ok_or_else(|| Trouble::Usage("--interval is above zero, as 5m".to_owned()))?;
         Ok(station)
     }
+}
+
+/// `salinity=salinity:pss-78`: made of what the method is usually made of.
+fn derived(text: &str) -> Result<Derived, Trouble> {
+    let wrong = |why: String| Trouble::Usage(format!("`{text}`: {why}"));
+    let Some((parameter, method)) = text.split_once('=') else {
+        return Err(wrong("write PARAMETER=METHOD, as salinity=salinity:pss-78".to_owned()));
+    };
+    let parameter = ParameterCode::new(parameter).map_err(|why| wrong(why.to_string()))?;
+    let method: Method = method.parse().map_err(|why: BadDerivation| wrong(why.to_string()))?;
+    let inputs = method.inputs().iter().filter_map(|code| ParameterCode::new(code).ok());
+    Derived::new(parameter, method, inputs.collect()).map_err(|why| wrong(why.to_string()))
+}
+
+fn declared(station: &domain::Station) -> String {
+    let one = |it: &Derived| format!("{}={}", it.parameter(), it.method());
+    station.profile.derived.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn format(text: &str) -> Result<domain::Format, Trouble> {
@@ -252,6 +294,7 @@ fn row(station: &domain::Station) -> Row {
         ("utc_offset_s", json!(station.profile.utc_offset_s)),
         ("format", json!(station.profile.format.map(domain::Format::as_str))),
         ("layout_fields", json!(station.profile.layout.len())),
+        ("derived", json!(declared(station))),
     ]
 }
 

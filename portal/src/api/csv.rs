@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use domain::{Aggregation, Parameter, Station, Timestamp};
 
-use super::readings::Row;
+use super::readings::{Interval, Row};
 use crate::words::Lang;
 
 const MARK: &str = "\u{feff}";
@@ -114,7 +114,8 @@ fn said(row: &Row, totals: bool) -> Vec<String> {
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     match row {
         Row::Reading { value, flag, .. } => vec![number(*value), flag.to_string()],
-        Row::Interval { min, max, mean, total, count, flag, .. } => {
+        Row::Interval(interval) => {
+            let Interval { min, max, mean, total, count, flag, .. } = &**interval;
             let total = totals.then_some(*total);
             let numbers = [*min, *max, *mean].into_iter().chain(total).map(number);
             numbers.chain([count.to_string(), flag.to_string()]).collect()

@@ -53,7 +53,28 @@ struct Series {
     station: String,
     parameter: String,
     unit: String,
+    /// Where nobody measures it: what it is made of, and how.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    derived: Option<Derivation>,
     readings: Vec<Row>,
+}
+
+/// How a parameter is made of others.
+#[derive(Serialize)]
+struct Derivation {
+    method: String,
+    name: String,
+    inputs: Vec<String>,
+}
+
+impl Derivation {
+    fn of(station: &Station, parameter: &Parameter) -> Option<Self> {
+        let derived =
+            station.profile.derived.iter().find(|it| *it.parameter() == parameter.code)?;
+        let method = derived.method();
+        let inputs = derived.inputs().iter().map(ToString::to_string).collect();
+        Some(Self { method: method.to_string(), name: method.name_en(), inputs })
+    }
 }
 
 #[derive(Serialize)]
@@ -74,24 +95,29 @@ pub(super) enum Row {
         #[serde(skip_serializing_if = "Option::is_none")]
         layer: Option<&'static str>,
     },
-    Interval {
-        #[serde(serialize_with = "written_time")]
-        time: Timestamp,
-        min: Option<f64>,
-        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "written_some_time")]
-        min_time: Option<Timestamp>,
-        max: Option<f64>,
-        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "written_some_time")]
-        max_time: Option<Timestamp>,
-        mean: Option<f64>,
-        /// Of what is added up, as rainfall.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        total: Option<f64>,
-        first: Option<f64>,
-        last: Option<f64>,
-        count: u32,
-        flag: u8,
-    },
+    /// Apart, so that a year of readings is not moved about in rows of three times their size.
+    Interval(Box<Interval>),
+}
+
+/// What the readings of an interval come to.
+#[derive(Serialize)]
+pub(super) struct Interval {
+    #[serde(serialize_with = "written_time")]
+    pub(super) time: Timestamp,
+    pub(super) min: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "written_some_time")]
+    pub(super) min_time: Option<Timestamp>,
+    pub(super) max: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "written_some_time")]
+    pub(super) max_time: Option<Timestamp>,
+    pub(super) mean: Option<f64>,
+    /// Of what is added up, as rainfall.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) total: Option<f64>,
+    pub(super) first: Option<f64>,
+    pub(super) last: Option<f64>,
+    pub(super) count: u32,
+    pub(super) flag: u8,
 }
 
 /// Without a text of its own for each of a year's readings.
@@ -194,6 +220,7 @@ fn series(station: &Station, parameter: &Parameter, page: Page) -> Series {
         station: station.code.to_string(),
         parameter: parameter.code.to_string(),
         unit: parameter.unit.clone(),
+        derived: Derivation::of(station, parameter),
         readings: page.rows.into_iter().map(|(_, row)| row).collect(),
     }
 }
@@ -287,7 +314,7 @@ fn reading(point: &Point) -> Row {
 fn interval(bucket: &Bucket) -> Row {
     let value = |at: Option<At>| finite(at.map(|at| at.value));
     let time = |at: Option<At>| at.map(|at| at.taken_at);
-    Row::Interval {
+    Row::Interval(Box::new(Interval {
         time: bucket.start,
         min: value(bucket.min),
         min_time: time(bucket.min),
@@ -299,7 +326,7 @@ fn interval(bucket: &Bucket) -> Row {
         last: value(bucket.last),
         count: bucket.count,
         flag: bucket.flag.number(),
-    }
+    }))
 }
 
 /// As the next page asks for it.

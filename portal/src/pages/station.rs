@@ -168,6 +168,7 @@ impl<'a> Here<'a> {
                             dt { a href=(self.link(self.hours, Some(parameter.code.as_str()))) { (lang.say(&parameter.name_vi, &parameter.name_en)) } }
                             dd {
                                 b class=(class) { (lang.number(value.value, parameter.decimals)) } " " (parameter.unit)
+                                @if let Some(how) = self.made(parameter) { " " small.made { (how) } }
                                 @if !is_trusted(value) { " " span.doubt { (lang.flag(value.flag)) } }
                                 small.age {
                                     @if old { (lang.say("mất tín hiệu, ", "signal lost, ")) }
@@ -180,6 +181,14 @@ impl<'a> Here<'a> {
                 }
             }
         }
+    }
+
+    /// By which formula it is made, where nobody measures it.
+    fn made(&self, parameter: &Parameter) -> Option<String> {
+        let derived = self.station.profile.derived.iter();
+        let derived = derived.into_iter().find(|it| *it.parameter() == parameter.code)?;
+        let method = derived.method();
+        Some(self.lang.say(&method.name_vi(), &method.name_en()).to_owned())
     }
 
     fn ranges(&self, parameter: Option<&str>) -> Markup {

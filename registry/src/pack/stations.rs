@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use domain::{EcReference, Format, Mapping, Place, Profile, Station, parse_utc_offset};
 
-use super::layout;
 use super::section::{Section, parse};
 use super::{PackError, Problem, STATIONS};
+use super::{derived, layout};
 use crate::River;
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "code",
     "name",
     "lat",
@@ -22,6 +22,7 @@ const KEYS: [&str; 12] = [
     "format",
     "field",
     "layout",
+    "derived",
 ];
 const KNOWN_AS: &str = "a list of names, as [\"24e124136b502217\"]";
 const FIELD_KEYS: [&str; 5] = ["name", "parameter", "scale", "offset", "ec"];
@@ -76,6 +77,7 @@ fn station(section: &Section<'_>) -> Result<Station, PackError> {
             utc_offset_s: utc_offset(section)?,
             format: format(section)?,
             layout: layout::fields(section)?,
+            derived: derived::all(section)?,
         },
         known_as: section.texts_maybe("known_as", KNOWN_AS)?,
     })
