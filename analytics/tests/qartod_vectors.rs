@@ -55,7 +55,12 @@ fn compare(rows: &[Row], limits: &Limits, check: Check) -> usize {
                 ("aggregate", _) => Some(verdicts.worst()),
                 (name, _) => verdicts.get(Test::from_name(name).unwrap()),
             };
-            assert_eq!(ours.map(Flag::number), Some(*number), "{name} at {}: {verdicts}", row.point.at);
+            assert_eq!(
+                ours.map(Flag::number),
+                Some(*number),
+                "{name} at {}: {verdicts}",
+                row.point.at
+            );
             scored += 1;
         }
     }

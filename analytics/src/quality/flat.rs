@@ -10,6 +10,9 @@ use std::collections::VecDeque;
 use super::limits::Gaps;
 use super::plan::FlatPlan;
 
+/// Room for extremes that is kept although it is not needed.
+const SPARE: usize = 8;
+
 /// A value that may be the smallest or the largest of a run.
 #[derive(Debug, Clone, Copy)]
 struct Extreme {
@@ -78,5 +81,9 @@ fn enter(queue: &mut VecDeque<Extreme>, it: Extreme, beats: impl Fn(f64) -> bool
 fn forget(queue: &mut VecDeque<Extreme>, before: i64) {
     while queue.front().is_some_and(|front| front.at < before) {
         queue.pop_front();
+    }
+    // A long run of small changes is over: give its memory back.
+    if SPARE < queue.capacity() && queue.len() < queue.capacity() / 4 {
+        queue.shrink_to(queue.capacity() / 2);
     }
 }

@@ -90,7 +90,10 @@ impl Learned {
         let most = cells.iter().map(Vec::len).max().unwrap_or(0);
         let needed = asked.cell_min.max(1);
         if most < needed as usize {
-            return Err(TooLittle::Readings { most: u32::try_from(most).unwrap_or(u32::MAX), needed });
+            return Err(TooLittle::Readings {
+                most: u32::try_from(most).unwrap_or(u32::MAX),
+                needed,
+            });
         }
         let cells = cells.into_iter().map(|cell| usual(cell, needed)).collect();
         Ok(Self { cells, margin: asked.margin.clamp(0.0, 10.0) })

@@ -176,7 +176,11 @@ impl TestPlan {
             fresh_below: limits.fresh_below,
             gross: gross(limits)?,
             calendar: Calendar::new(limits.utc_offset_s, seasons(limits)?),
-            spike_average: levels("spike_average.suspect", "spike_average.fail", limits.spike_average)?,
+            spike_average: levels(
+                "spike_average.suspect",
+                "spike_average.fail",
+                limits.spike_average,
+            )?,
             spike_differential: levels(
                 "spike_differential.suspect",
                 "spike_differential.fail",

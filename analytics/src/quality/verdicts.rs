@@ -179,7 +179,8 @@ impl TryFrom<u64> for Verdicts {
 
     fn try_from(bits: u64) -> Result<Self, NotVerdicts> {
         let known = Test::ALL.into_iter().fold(0, |known, test| known | MASK << test.shift());
-        let sound = Test::ALL.into_iter().all(|test| bits >> test.shift() & MASK <= code(Flag::Missing));
+        let sound =
+            Test::ALL.into_iter().all(|test| bits >> test.shift() & MASK <= code(Flag::Missing));
         if bits & !known == 0 && sound { Ok(Self(bits)) } else { Err(NotVerdicts(bits)) }
     }
 }

@@ -3,15 +3,16 @@
 //! The window is cut into at most [`SLOTS_MAX`] slots at fixed places of the clock, so that memory and work have a
 //! bound whatever the window, and the same readings give the same slots in whichever order they came. A slot leaves
 //! when its newest reading is older than the period: a window of more readings than slots may hold readings that are
-//! older than the period by up to one slot. Up to 64 readings in the period each has a slot of its own, and the window
+//! older than the period by up to one slot. Up to 50 readings in the period each has a slot of its own, and the window
 //! is exact. Sums are of integers (values at 2⁻²⁴), so that adding and taking away again leaves no trace.
 
 use std::collections::VecDeque;
 
 use super::limits::Check;
 
-/// 64 slots of a lunar day are 25 minutes at 5-minute readings: 60 slots of 24 bytes, below 1.5 KiB.
-const SLOTS_MAX: i64 = 64;
+/// A lunar day in 50 slots is half an hour each, of readings every 5 or 15 minutes: with 24 bytes a slot 1.2 KiB, of
+/// the 2 KiB that a series may take.
+const SLOTS_MAX: i64 = 50;
 
 /// How a window is cut.
 #[derive(Debug, Clone, Copy)]
@@ -50,12 +51,19 @@ struct Sums {
     squares: i128,
 }
 
+/// Beside each slot, and of all of them.
+#[derive(Debug, Clone, Default)]
+struct SlotSums {
+    slots: VecDeque<Sums>,
+    total: Sums,
+}
+
 /// The readings of the last period.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Window {
     slots: VecDeque<Slot>,
-    sums: VecDeque<Sums>,
-    total: Sums,
+    /// Kept for the standard deviation only.
+    sums: Option<Box<SlotSums>>,
     min: f64,
     max: f64,
     values: u32,
@@ -91,13 +99,17 @@ impl Window {
 
     /// The standard deviation of the population; `None` without a value.
     pub(super) fn std(&self) -> Option<f64> {
-        let n = i128::from(self.values);
-        let spread = n * self.total.squares - self.total.values * self.total.values;
+        let (n, total) = (i128::from(self.values), self.sums.as_ref()?.total);
+        let spread = n * total.squares - total.values * total.values;
         (0 < n).then(|| (spread as f64).sqrt() / (n as f64 * SCALE))
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<Slot>() + self.sums.capacity() * size_of::<Sums>()
+        let sums = self
+            .sums
+            .as_ref()
+            .map_or(0, |it| size_of::<SlotSums>() + it.slots.capacity() * size_of::<Sums>());
+        self.slots.capacity() * size_of::<Slot>() + sums
     }
 
     fn enter(&mut self, span: &Span, at: i64, value: Option<f64>) {
@@ -129,7 +141,7 @@ impl Window {
         let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
         self.slots.push_back(Slot { min, max, newest: 0, values: 0, missing: 0 });
         if span.check == Check::Std {
-            self.sums.push_back(Sums::default());
+            self.sums.get_or_insert_default().slots.push_back(Sums::default());
         }
     }
 
@@ -139,9 +151,9 @@ impl Window {
         }
         self.values += 1;
         (self.min, self.max) = (self.min.min(value), self.max.max(value));
-        if let (Check::Std, Some(slot)) = (span.check, self.sums.back_mut()) {
+        if let (Check::Std, Some(sums)) = (span.check, &mut self.sums) {
             let fixed = fixed(value);
-            for sums in [slot, &mut self.total] {
+            for sums in sums.slots.back_mut().into_iter().chain([&mut sums.total]) {
                 sums.values += fixed;
                 sums.squares += fixed * fixed;
             }
@@ -162,10 +174,7 @@ impl Window {
             self.values -= u32::from(slot.values);
             self.missing -= u32::from(slot.missing);
             self.slots.pop_front();
-            if let Some(sums) = self.sums.pop_front() {
-                self.total.values -= sums.values;
-                self.total.squares -= sums.squares;
-            }
+            self.sums.iter_mut().for_each(|sums| sums.leave());
         }
         if was_extreme {
             self.look_again();
@@ -180,8 +189,17 @@ impl Window {
 
     fn empty(&mut self) {
         self.slots.clear();
-        self.sums.clear();
-        (self.total, self.values, self.missing) = (Sums::default(), 0, 0);
+        self.sums = None;
+        (self.values, self.missing) = (0, 0);
+    }
+}
+
+impl SlotSums {
+    fn leave(&mut self) {
+        if let Some(sums) = self.slots.pop_front() {
+            self.total.values -= sums.values;
+            self.total.squares -= sums.squares;
+        }
     }
 }
 

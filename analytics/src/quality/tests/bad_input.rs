@@ -68,7 +68,8 @@ fn a_salinity_below_zero_is_bad_beyond_the_tolerance_of_a_probe() {
     let salinity = standard_parameters().remove(0);
     let limits = defaults(&salinity, SiteClass::Coast, 300);
     let judged = judge(&plan(&limits), &every_five(&[0.0, -0.05, -0.06, -7.0, 0.0]));
-    let gross: Vec<u8> = judged.iter().map(|it| it.get(Test::GrossRange).unwrap().number()).collect();
+    let gross: Vec<u8> =
+        judged.iter().map(|it| it.get(Test::GrossRange).unwrap().number()).collect();
     assert_eq!(gross, [1, 1, 4, 4, 1]);
     assert_eq!(judged[4].worst(), Flag::Good, "{}", judged[4]);
 }
@@ -77,7 +78,8 @@ fn a_salinity_below_zero_is_bad_beyond_the_tolerance_of_a_probe() {
 fn the_limits_themselves_pass() {
     let limits = all(Gaps::Break);
     let gross = judge(&plan(&limits), &every_five(&[38.0, 38.000001, 40.0, 40.000001]));
-    let gross: Vec<u8> = gross.iter().map(|it| it.get(Test::GrossRange).unwrap().number()).collect();
+    let gross: Vec<u8> =
+        gross.iter().map(|it| it.get(Test::GrossRange).unwrap().number()).collect();
     assert_eq!(gross, [1, 3, 3, 4]);
     // 6 units an hour are half a unit in five minutes; a spike of exactly 1 is none; a range of the tolerance moves.
     let judged = judge(&plan(&limits), &every_five(&[5.0, 5.5, 5.0, 6.0, 5.0]));
@@ -134,8 +136,7 @@ fn a_year_of_gaps_is_judged_and_remembers_nothing() {
         }
     }
     // Alone in each year.
-    let lonely: Vec<Point> =
-        (0..20).map(|i| Point::new(at(0) + year * i, Some(1.0))).collect();
+    let lonely: Vec<Point> = (0..20).map(|i| Point::new(at(0) + year * i, Some(1.0))).collect();
     let judged = judge(&plan(&all(Gaps::Break)), &lonely);
     assert!(judged.iter().all(|it| it.worst() == Flag::Good), "{judged:?}");
 }

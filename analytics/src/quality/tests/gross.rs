@@ -1,6 +1,9 @@
 //! The gross range test, by itself and over a report.
 
-use domain::{Admitted, Flag, Measured, Parameter, ParameterCode, Range, StationCode, Timestamp, standard_parameters};
+use domain::{
+    Admitted, Flag, Measured, Parameter, ParameterCode, Range, StationCode, Timestamp,
+    standard_parameters,
+};
 
 use crate::quality::{Quality, gross_range};
 

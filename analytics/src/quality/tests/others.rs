@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::story::at;
 use crate::quality::{
-    ClockWatch, Consistency, Exposure, Located, Neighbour, StuckClock, Swapped, Whereabouts, Witness,
+    ClockWatch, Consistency, Exposure, Located, Neighbour, StuckClock, Swapped, Whereabouts,
+    Witness,
 };
 
 const GOOD: Flag = Flag::Good;
@@ -43,7 +44,8 @@ fn conductivity_temperature_and_salinity_tell_one_story() {
 
 #[test]
 fn two_columns_change_places() {
-    let swapped = Swapped { first: Range { low: 22.0, high: 36.0 }, second: Range { low: 5.0, high: 9.5 } };
+    let swapped =
+        Swapped { first: Range { low: 22.0, high: 36.0 }, second: Range { low: 5.0, high: 9.5 } };
     for (temperature, ph, flag) in [
         (Some(28.0), Some(7.1), GOOD),
         (Some(7.1), Some(28.0), Flag::Bad),
@@ -61,7 +63,9 @@ fn two_columns_change_places() {
 #[test]
 fn a_probe_above_the_water_measures_air() {
     let exposure = Exposure { probe_m: -0.8, margin_m: 0.1 };
-    for (level, flag) in [(-0.8, Flag::Bad), (-1.2, Flag::Bad), (-0.75, Flag::Suspect), (-0.7, GOOD), (1.0, GOOD)] {
+    for (level, flag) in
+        [(-0.8, Flag::Bad), (-1.2, Flag::Bad), (-0.75, Flag::Suspect), (-0.7, GOOD), (1.0, GOOD)]
+    {
         assert_eq!(exposure.judge(heard(level)), flag, "{level}");
     }
     let unheard = Witness { value: Some(-3.0), flag: Flag::Suspect };
@@ -120,7 +124,11 @@ fn a_station_that_moved_is_suspect_and_half_a_place_is_bad() {
     ] {
         assert_eq!(whereabouts.judge(place, Some(xuan_hoa)), flag, "{place:?}");
     }
-    assert_eq!(whereabouts.judge(located(10.1, 106.0), None), GOOD, "the first has nothing before it");
+    assert_eq!(
+        whereabouts.judge(located(10.1, 106.0), None),
+        GOOD,
+        "the first has nothing before it"
+    );
 }
 
 #[test]

@@ -56,7 +56,11 @@ const COMPARING: [(Test, Judge); 5] = [
     }),
     (Test::SpikeDifferential, |plan, values, n| {
         spike(plan, values, n, plan.spike_differential, |a, b, c| {
-            if (b > a && b > c) || (b < a && b < c) { (b - a).abs().min((c - b).abs()) } else { 0.0 }
+            if (b > a && b > c) || (b < a && b < c) {
+                (b - a).abs().min((c - b).abs())
+            } else {
+                0.0
+            }
         })
     }),
     (Test::RateOfChange, rate),
@@ -156,7 +160,6 @@ fn attenuated(plan: &TestPlan, values: &[(i64, f64)], n: usize) -> Flag {
         _ if period.len() < limits.min_obs as usize => Flag::NotEvaluated,
         range if range >= limits.suspect => Flag::Good,
         _ if fresh(plan, values, n) => Flag::NotEvaluated,
-        range => pick(limits.fail.is_some_and(|fail| range < fail), Flag::Bad)
-            .worse(Flag::Suspect),
+        range => pick(limits.fail.is_some_and(|fail| range < fail), Flag::Bad).worse(Flag::Suspect),
     }
 }

@@ -113,7 +113,8 @@ fn a_zero_season_is_truly_flat() {
 
 #[test]
 fn rain_may_stop_for_ever_but_not_fall_evenly() {
-    let rainfall = standard_parameters().into_iter().find(|p| p.code.as_str() == "rainfall").unwrap();
+    let rainfall =
+        standard_parameters().into_iter().find(|p| p.code.as_str() == "rainfall").unwrap();
     let limits = defaults(&rainfall, SiteClass::Inland, 300);
     let mut values = vec![0.0; 40];
     values.extend([0.4; 40]);
@@ -124,7 +125,8 @@ fn rain_may_stop_for_ever_but_not_fall_evenly() {
 
 #[test]
 fn a_tide_that_hardly_moves_is_attenuated() {
-    let attenuated = |check| Attenuated { period_h: 1.0, suspect: 0.4, fail: Some(0.125), min_obs: 4, check };
+    let attenuated =
+        |check| Attenuated { period_h: 1.0, suspect: 0.4, fail: Some(0.125), min_obs: 4, check };
     let limits = |check| Limits { attenuated: Some(attenuated(check)), ..Limits::none(300) };
     let mut values = vec![1.0, 2.0, 1.0, 2.0, 1.0, 2.0];
     values.extend((0..14).map(|i| if i % 2 == 0 { 1.0 } else { 1.25 }));
@@ -137,7 +139,8 @@ fn a_tide_that_hardly_moves_is_attenuated() {
 
 #[test]
 fn a_hole_does_not_blind_the_attenuated_test_as_in_ioos_qc() {
-    let it = Attenuated { period_h: 1.0, suspect: 0.4, fail: None, min_obs: 2, check: Check::Range };
+    let it =
+        Attenuated { period_h: 1.0, suspect: 0.4, fail: None, min_obs: 2, check: Check::Range };
     let limits = Limits { attenuated: Some(it), ..Limits::none(300) };
     check(&limits, &[1.0, NAN, 2.0, 2.0], Test::AttenuatedSignal, &[2, 9, 1, 1]);
     check(&bridged(limits), &[1.0, NAN, 2.0, 2.0], Test::AttenuatedSignal, &[2, 9, 2, 2]);
@@ -145,7 +148,8 @@ fn a_hole_does_not_blind_the_attenuated_test_as_in_ioos_qc() {
 
 #[test]
 fn the_last_season_that_holds_wins_and_both_ends_are_inside() {
-    let season = |period, from, to, suspect| Season { period, from, to, suspect, fail: Some([0.0, 30.0]) };
+    let season =
+        |period, from, to, suspect| Season { period, from, to, suspect, fail: Some([0.0, 30.0]) };
     let climatology = vec![
         season(Period::Month, 1, 12, [0.0, 1.0]),
         season(Period::Month, 3, 4, [2.0, 12.0]),
@@ -173,7 +177,10 @@ fn the_calendar_is_that_of_vietnam() {
 
 #[test]
 fn a_gap_tells_of_the_line_and_not_of_the_number() {
-    let limits = Limits { gross: Some(Gross { fail: Some([0.0, 40.0]), suspect: None }), ..Limits::none(300) };
+    let limits = Limits {
+        gross: Some(Gross { fail: Some([0.0, 40.0]), suspect: None }),
+        ..Limits::none(300)
+    };
     let judged = judge(&plan(&limits), &told("00:00 1 | 00:05 - | 01:05 1 | 02:06 1"));
     let timing: Vec<u8> = judged.iter().map(|it| it.get(Test::Timing).unwrap().number()).collect();
     assert_eq!(timing, [2, 1, 1, 4]);
