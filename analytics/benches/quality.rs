@@ -143,7 +143,7 @@ fn plans() -> [TestPlan; VALUES.len()] {
     std::array::from_fn(|i| {
         let parameter = parameters.iter().find(|it| it.code.as_str() == VALUES[i]);
         let parameter = parameter.expect("the names here are standard parameters");
-        let limits = everything(defaults(parameter, SiteClass::Inland, INTERVAL_S));
+        let limits = everything(&defaults(parameter, SiteClass::Inland, INTERVAL_S));
         let history = (0..14_400).map(|round| (report(0, round).0, report(0, round).1[i]));
         let learned = Learned::from_history(history, Learning::default()).expect("50 days");
         TestPlan::new(&limits).expect("sound limits").with_learned(Arc::new(learned))
@@ -151,7 +151,7 @@ fn plans() -> [TestPlan; VALUES.len()] {
 }
 
 /// The defaults, with what they leave out.
-fn everything(limits: Limits) -> Limits {
+fn everything(limits: &Limits) -> Limits {
     let always =
         Season { period: Period::Month, from: 1, to: 12, suspect: [-100.0, 100.0], fail: None };
     let slow = limits.attenuated.unwrap_or(analytics::quality::Attenuated {
@@ -167,7 +167,7 @@ fn everything(limits: Limits) -> Limits {
         spike_average: Some(Levels { suspect: 5.0, fail: None }),
         attenuated: Some(slow),
         unit_slip: Some(UnitSlip { least: 0.3, hold_h: 24.84 }),
-        ..limits
+        ..limits.clone()
     }
 }
 

@@ -4,7 +4,8 @@
 //! A [`TestPlan`] (made of [`Limits`], which are typed) says what is tested. A [`Stream`] judges one series reading by
 //! reading with bounded work and memory; [`judge`] judges a record; [`rejudge`] says which flags change because of a
 //! reading that came late. All three are one fold, so they agree to the bit. What needs more than one series is a pure
-//! function over [`Witness`]es: [`Consistency`], [`Swapped`], [`Exposure`], [`Neighbour`].
+//! function over [`Witness`]es: [`Consistency`], [`Swapped`], [`Exposure`], [`TidalResponse`],
+//! [`Neighbour`].
 
 mod verdicts; // each test's own flag, packed
 mod point; // one reading of a series, and a flag that changed
@@ -24,6 +25,7 @@ mod witness; // what another series says
 mod consistency; // conductivity, temperature and salinity
 mod swapped; // two columns that changed places
 mod exposure; // a probe in the air
+mod response; // a probe that hardly feels the tide
 mod neighbour; // the water down the river
 mod location; // a station that moved
 mod clock; // a clock that stands
@@ -45,6 +47,7 @@ pub use neighbour::Neighbour;
 pub use plan::{BadPlan, Reach, TestPlan};
 pub use point::{Point, Revision};
 pub use record::{judge, rejudge, settle};
+pub use response::TidalResponse;
 pub use stream::{Pushed, Stream};
 pub use swapped::Swapped;
 pub use verdicts::{Test, Verdicts};

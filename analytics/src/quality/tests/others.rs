@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::story::at;
 use crate::quality::{
-    ClockWatch, Consistency, Exposure, Located, Neighbour, StuckClock, Swapped, Whereabouts,
-    Witness,
+    ClockWatch, Consistency, Exposure, Located, Neighbour, StuckClock, Swapped, TidalResponse,
+    Whereabouts, Witness,
 };
 
 const GOOD: Flag = Flag::Good;
@@ -70,6 +70,22 @@ fn a_probe_above_the_water_measures_air() {
     }
     let unheard = Witness { value: Some(-3.0), flag: Flag::Suspect };
     assert_eq!(exposure.judge(unheard), Flag::NotEvaluated);
+}
+
+#[test]
+fn a_fouled_probe_shows_less_of_the_tide() {
+    let clean = TidalResponse { per_metre: 1.2, share_min: 0.25, level_min_m: 1.0 };
+    for (swing, level, flag) in [
+        (Some(2.9), heard(2.5), GOOD),
+        (Some(0.75), heard(2.5), GOOD),
+        (Some(0.74), heard(2.5), Flag::Suspect),
+        (Some(0.1), heard(0.9), Flag::NotEvaluated),
+        (Some(0.1), Witness { flag: Flag::Bad, ..heard(2.5) }, Flag::NotEvaluated),
+        (None, heard(2.5), Flag::NotEvaluated),
+        (Some(f64::NAN), heard(2.5), Flag::NotEvaluated),
+    ] {
+        assert_eq!(clean.judge(swing, level), flag, "{swing:?} {level:?}");
+    }
 }
 
 fn neighbour() -> Neighbour {
@@ -165,6 +181,8 @@ proptest! {
         }
         let exposure = Exposure { probe_m: 0.0, margin_m: 1.0 };
         prop_assert!(!accused(exposure.judge(bad[0])));
+        let response = TidalResponse { per_metre: 1.0, share_min: 0.25, level_min_m: 0.0 };
+        prop_assert!(!accused(response.judge(Some(value), bad[0])));
         // Good readings there that agree, with one bad one among them.
         let mut there: Vec<_> = (0..3).map(|i| (at(30 * i), heard(value))).collect();
         there[usize::try_from(place).unwrap()].1 = bad[0];

@@ -5,7 +5,7 @@ use expect_test::{Expect, expect};
 
 use crate::quality::{Limits, SiteClass, TestPlan, defaults};
 
-fn check(toml: &str, why: Expect) {
+fn check(toml: &str, why: &Expect) {
     let limits: Limits = toml::from_str(&format!("interval_s = 300\n{toml}")).unwrap();
     why.assert_eq(&TestPlan::new(&limits).unwrap_err().to_string());
 }
@@ -14,66 +14,66 @@ fn check(toml: &str, why: Expect) {
 fn limits_that_contradict_do_not_load() {
     check(
         "gross = { fail = [40.0, -0.05] }",
-        expect!["`gross.fail` is [40, -0.05]: its low end is not below its high end"],
+        &expect!["`gross.fail` is [40, -0.05]: its low end is not below its high end"],
     );
     check(
         "gross = { fail = [0.0, 40.0], suspect = [-1.0, 38.0] }",
-        expect!["`gross.suspect` must lie within `gross.fail`"],
+        &expect!["`gross.suspect` must lie within `gross.fail`"],
     );
     check(
         "gross = { fail = [0.0, inf] }",
-        expect!["`gross.fail` is inf; a finite number is needed"],
+        &expect!["`gross.fail` is inf; a finite number is needed"],
     );
     check(
         "spike_differential = { suspect = 3.0, fail = 1.0 }",
-        expect!["`spike_differential.suspect` (3) must come before `spike_differential.fail` (1)"],
+        &expect!["`spike_differential.suspect` (3) must come before `spike_differential.fail` (1)"],
     );
     check(
         "spike_average = { suspect = 0.0 }",
-        expect!["`spike_average.suspect` is 0; a number above zero is needed"],
+        &expect!["`spike_average.suspect` is 0; a number above zero is needed"],
     );
     check(
         "rate = { suspect_per_hour = nan }",
-        expect!["`rate.suspect_per_hour` is NaN; a number above zero is needed"],
+        &expect!["`rate.suspect_per_hour` is NaN; a number above zero is needed"],
     );
     check(
         "flat = { suspect_h = 3.0, fail_h = 12.0, tolerance = 0.0 }",
-        expect!["`flat.tolerance` is 0; a number above zero is needed"],
+        &expect!["`flat.tolerance` is 0; a number above zero is needed"],
     );
     check(
         "flat = { suspect_h = 12.0, fail_h = 3.0, tolerance = 0.01 }",
-        expect!["`flat.suspect_h` (12) must come before `flat.fail_h` (3)"],
+        &expect!["`flat.suspect_h` (12) must come before `flat.fail_h` (3)"],
     );
     check(
         "flat = { suspect_h = 0.05, tolerance = 0.01 }",
-        expect!["`flat.suspect_h` is shorter than 300 s, which the interval asks for"],
+        &expect!["`flat.suspect_h` is shorter than 300 s, which the interval asks for"],
     );
     check(
         "attenuated = { period_h = 24.84, suspect = 0.1, fail = 0.4 }",
-        expect!["`attenuated.fail` (0.4) must come before `attenuated.suspect` (0.1)"],
+        &expect!["`attenuated.fail` (0.4) must come before `attenuated.suspect` (0.1)"],
     );
     check(
         "attenuated = { period_h = 1.0, suspect = 0.4, min_obs = 40 }",
-        expect!["`attenuated.min_obs` is 40, but a period holds 13"],
+        &expect!["`attenuated.min_obs` is 40, but a period holds 13"],
     );
     check(
         "attenuated = { period_h = 2000.0, suspect = 0.4 }",
-        expect!["`attenuated.period_h` is longer than 40 days"],
+        &expect!["`attenuated.period_h` is longer than 40 days"],
     );
-    check("gap_s = 60", expect!["`gap_s` is shorter than 300 s, which the interval asks for"]);
+    check("gap_s = 60", &expect!["`gap_s` is shorter than 300 s, which the interval asks for"]);
     check(
         "unit_slip = { least = -1.0, hold_h = 24.84 }",
-        expect!["`unit_slip.least` is -1; a number above zero is needed"],
+        &expect!["`unit_slip.least` is -1; a number above zero is needed"],
     );
     check(
         "[[climatology]]\nperiod = \"month\"\nfrom = 0\nto = 13\nsuspect = [0.0, 1.0]",
-        expect!["`climatology` counts from 0 to 13, but its period has 1 to 12"],
+        &expect!["`climatology` counts from 0 to 13, but its period has 1 to 12"],
     );
     check(
         "[[climatology]]\nperiod = \"month\"\nfrom = 1\nto = 3\nsuspect = [0.0, 9.0]\nfail = [0.0, 5.0]",
-        expect!["`climatology.suspect` must lie within `climatology.fail`"],
+        &expect!["`climatology.suspect` must lie within `climatology.fail`"],
     );
-    check("fresh_below = nan", expect!["`fresh_below` is NaN; a finite number is needed"]);
+    check("fresh_below = nan", &expect!["`fresh_below` is NaN; a finite number is needed"]);
 }
 
 #[test]
