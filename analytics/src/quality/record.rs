@@ -34,22 +34,22 @@ pub fn judge(plan: &TestPlan, record: &[Point]) -> Vec<Verdicts> {
     verdicts
 }
 
-/// The flags that change because `put` comes between readings that are already there (or in the place of one), `put`'s
-/// own among them. `around` are the settled readings of the series from [`TestPlan::reach`] before it to as much after
-/// it, and one more on either side, without it.
+/// The flags that change because `put` come between readings that are already there (or in their place), those of `put`
+/// themselves among them, oldest first. `around` are the settled readings of the series from [`TestPlan::reach`] before
+/// the oldest of `put` to as much after the newest, and one more on either side, as they were.
 #[must_use]
-pub fn rejudge(plan: &TestPlan, around: &[Point], put: Point) -> Vec<Revision> {
-    let place = around.partition_point(|point| point.at < put.at);
-    let replaces = around.get(place).is_some_and(|point| point.at == put.at);
-    let mut with = around.to_vec();
-    with.splice(place..place + usize::from(replaces), [put]);
+pub fn rejudge(plan: &TestPlan, around: &[Point], put: &[Point]) -> Vec<Revision> {
+    let mut with = [around, put].concat();
+    settle(&mut with);
     let (old, new) = (judge(plan, around), judge(plan, &with));
-    let old = |i: usize| match i {
-        i if i < place => old.get(i),
-        i if i == place => None,
-        i => old.get(if replaces { i } else { i - 1 }),
-    };
-    let changed = |&(i, verdicts): &(usize, &Verdicts)| old(i) != Some(verdicts);
-    let revision = |(i, &verdicts): (usize, &Verdicts)| Revision { at: with[i].at, verdicts };
-    new.iter().enumerate().filter(changed).map(revision).collect()
+    let mut before = around.iter().zip(old).peekable();
+    let mut revisions = Vec::new();
+    for (point, verdicts) in with.iter().zip(new) {
+        let was = before.next_if(|(old, _)| old.at == point.at);
+        let is_put = put.iter().any(|put| put.at == point.at);
+        if is_put || was.is_none_or(|(_, was)| was != verdicts) {
+            revisions.push(Revision { at: point.at, verdicts });
+        }
+    }
+    revisions
 }

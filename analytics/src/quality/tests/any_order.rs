@@ -36,14 +36,18 @@ impl Keeper {
                     self.kept.get_mut(&it.at).unwrap().1 = it.verdicts;
                 }
             }
-            Pushed::Late => self.put_late(point),
+            Pushed::Late => self.put_late(&[point]),
         }
     }
 
-    fn put_late(&mut self, point: Point) {
-        let around = self.around(point.at);
-        let changed = rejudge(&self.plan, &around, point);
-        self.kept.insert(point.at, (point, Verdicts::NONE));
+    fn put_late(&mut self, late: &[Point]) {
+        let (oldest, newest) =
+            (late.iter().map(|it| it.at).min(), late.iter().map(|it| it.at).max());
+        let around = self.around(oldest.unwrap(), newest.unwrap());
+        let changed = rejudge(&self.plan, &around, late);
+        for point in late {
+            self.kept.insert(point.at, (*point, Verdicts::NONE));
+        }
         for it in changed {
             self.kept.get_mut(&it.at).unwrap().1 = it.verdicts;
         }
@@ -52,13 +56,13 @@ impl Keeper {
 
     fn restart(&mut self) {
         let newest = *self.kept.last_key_value().unwrap().0;
-        self.stream = Stream::rebuilt(&self.plan, self.around(newest));
+        self.stream = Stream::rebuilt(&self.plan, self.around(newest, newest));
     }
 
     /// What lies within reach, and one more on either side.
-    fn around(&self, at: Timestamp) -> Vec<Point> {
+    fn around(&self, oldest: Timestamp, newest: Timestamp) -> Vec<Point> {
         let reach = self.plan.reach();
-        let (from, to) = (at - reach.before, at + reach.after);
+        let (from, to) = (oldest - reach.before, newest + reach.after);
         let before = self.kept.range(..from).next_back();
         let after = self.kept.range((Bound::Excluded(to), Bound::Unbounded)).next();
         let end = after.map_or(to, |(time, _)| *time);
@@ -187,6 +191,18 @@ proptest! {
         for ((point, kept), at_once) in record.iter().zip(keeper.flags()).zip(at_once) {
             prop_assert_eq!(kept, at_once, "{:?}", point);
         }
+    }
+
+    #[test]
+    fn a_backlog_at_once_gives_the_same_flags(limits in limits(), record in records(), live in prop::collection::vec(any::<bool>(), 40)) {
+        let is_live = |i: &usize| live[i / 7 % live.len()];
+        let mut keeper = Keeper::new(&limits);
+        (0..record.len()).filter(is_live).for_each(|i| keeper.put(record[i]));
+        let backlog: Vec<Point> = (0..record.len()).filter(|i| !is_live(i)).map(|i| record[i]).collect();
+        if !backlog.is_empty() {
+            keeper.put_late(&backlog);
+        }
+        prop_assert_eq!(keeper.flags(), judge(&keeper.plan, &record));
     }
 
     #[test]

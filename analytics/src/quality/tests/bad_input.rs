@@ -110,7 +110,7 @@ fn of_two_values_at_one_time_the_later_to_come_stays() {
     assert_eq!(record, told("00:00 1 | 00:05 9 | 00:10 1"));
     let plan = plan(&all(Gaps::Break));
     let around = told("00:00 1 | 00:05 1 | 00:10 1.2");
-    let changed = rejudge(&plan, &around, Point::new(at(5), Some(9.0)));
+    let changed = rejudge(&plan, &around, &[Point::new(at(5), Some(9.0))]);
     assert_eq!(changed[0].at, at(5), "the reading itself: {changed:?}");
     assert_eq!(changed[0].verdicts.get(Test::SpikeDifferential), Some(Flag::Bad));
     assert_eq!(changed[1].at, at(10));
@@ -152,7 +152,7 @@ fn the_ends_of_time_do_not_panic() {
 #[test]
 fn an_empty_record_has_no_flags() {
     assert!(judge(&plan(&all(Gaps::Break)), &[]).is_empty());
-    let changed = rejudge(&plan(&all(Gaps::Break)), &[], Point::new(at(0), None));
+    let changed = rejudge(&plan(&all(Gaps::Break)), &[], &[Point::new(at(0), None)]);
     assert_eq!(changed.len(), 1);
     assert_eq!(changed[0].verdicts.worst(), Flag::Missing);
 }
