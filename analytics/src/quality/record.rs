@@ -1,5 +1,7 @@
 //! A record at once, and readings that come late. Both run the stream, so that there is one answer.
 
+use rustc_hash::FxHashSet;
+
 use super::{Point, Pushed, Revision, Stream, TestPlan, Verdicts};
 
 /// Puts readings into the order of their times; of two at one time the later in the list stays, as in history.
@@ -42,12 +44,12 @@ pub fn rejudge(plan: &TestPlan, around: &[Point], put: &[Point]) -> Vec<Revision
     let mut with = [around, put].concat();
     settle(&mut with);
     let (old, new) = (judge(plan, around), judge(plan, &with));
+    let new_times: FxHashSet<i64> = put.iter().map(|it| it.at.as_millis()).collect();
     let mut before = around.iter().zip(old).peekable();
     let mut revisions = Vec::new();
     for (point, verdicts) in with.iter().zip(new) {
         let was = before.next_if(|(old, _)| old.at == point.at);
-        let is_put = put.iter().any(|put| put.at == point.at);
-        if is_put || was.is_none_or(|(_, was)| was != verdicts) {
+        if new_times.contains(&point.at.as_millis()) || was.is_none_or(|(_, was)| was != verdicts) {
             revisions.push(Revision { at: point.at, verdicts });
         }
     }

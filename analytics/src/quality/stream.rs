@@ -2,8 +2,8 @@
 //! tells of it (a spike) comes as a revision. Work and memory per reading have a bound whatever the windows are.
 //!
 //! The state is not stored: after a restart it is rebuilt by pushing the readings of the last [`TestPlan::reach`] and
-//! the one before them, and goes on with the same flags to the bit, because nothing in it depends on more (sums are of integers, slots lie at
-//! fixed places of the clock).
+//! the one before them, and goes on with the same flags to the bit, because nothing in it depends on more (sums are of
+//! integers, slots lie at fixed places of the clock).
 
 use domain::{Flag, Timestamp};
 
