@@ -52,13 +52,13 @@ unit: $(STAMPS)/build web
 # Three at a time: they mostly wait for tides, timeouts and power cuts, not for the processor.
 peers: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv $(STAMPS)/npm-peers $(STAMPS)/questdb web
 	$(SAY) 'Building what the peers talk to (with the features of the tests, so that nothing is built twice)'
-	cargo build --workspace --locked --bins --tests
+	cargo build --workspace --locked --bins --tests --examples
 	$(SAY) 'Real peers: paho, mosquitto, aiosmtpd, an SMSC from npm, Chromium, QuestDB; power cuts; full disk; real records'
 	$(VENV)/bin/python -m pytest tests/peers --numprocesses 3 --dist loadfile --no-loadscope-reorder --color=yes
 
 bench: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv
 	$(SAY) 'Building with optimisation'
-	cargo build --release --locked --bins --workspace
+	cargo build --release --locked --bins --examples --workspace
 	cargo bench --workspace --locked
 	$(VENV)/bin/python benches/front_door.py
 	$(VENV)/bin/python benches/door.py
@@ -66,6 +66,7 @@ bench: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv
 	$(VENV)/bin/python benches/footprint.py
 	$(VENV)/bin/python benches/modbus.py
 	$(VENV)/bin/python benches/files.py
+	$(VENV)/bin/python benches/quality.py
 	SALTLINE_MODBUS_POLLS=1000000 cargo test --release --locked --workspace --test modbus no_answer -- --nocapture
 
 # Seconds for each target of `make fuzz`.

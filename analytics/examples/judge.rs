@@ -1,0 +1,61 @@
+//! Judges a record: `judge PLAN.toml < time,value > flags`. Times are milliseconds since the epoch, an empty value is
+//! missing. Prints a line per reading with the flag of each test of the plan, by number of the test, and the worst.
+//! With `--repeat N` the record is judged N times and the seconds of one are printed instead: for `benches/quality.py`.
+
+use std::error::Error;
+use std::io::{Read, Write};
+use std::time::Instant;
+
+use analytics::quality::{Limits, Point, Test, TestPlan, judge, settle};
+use domain::Timestamp;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (Some(plan), repeat) = (args.first(), args.get(2)) else {
+        return Err("usage: judge PLAN.toml [--repeat N] < time_ms,value".into());
+    };
+    let limits: Limits = toml::from_str(&std::fs::read_to_string(plan)?)?;
+    let plan = TestPlan::new(&limits)?;
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text)?;
+    let mut record = text.lines().map(point).collect::<Result<Vec<_>, _>>()?;
+    settle(&mut record);
+    match repeat {
+        Some(times) => timed(&plan, &record, times.parse()?),
+        None => print(&plan, &record)?,
+    }
+    Ok(())
+}
+
+fn point(line: &str) -> Result<Point, Box<dyn Error>> {
+    let (at, value) = line.split_once(',').ok_or("a line is `time_ms,value`")?;
+    let value = if value.is_empty() { None } else { Some(value.parse()?) };
+    Ok(Point::new(Timestamp::from_millis(at.parse()?), value))
+}
+
+fn print(plan: &TestPlan, record: &[Point]) -> Result<(), Box<dyn Error>> {
+    let judged = judge(plan, record);
+    let ran: Vec<Test> = Test::ALL
+        .into_iter()
+        .filter(|test| judged.iter().any(|verdicts| verdicts.get(*test).is_some()))
+        .collect();
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let names: Vec<&str> = ran.iter().map(|test| test.name()).collect();
+    writeln!(out, "time_ms,{},worst", names.join(","))?;
+    for (point, verdicts) in record.iter().zip(judged) {
+        write!(out, "{}", point.at.as_millis())?;
+        for test in &ran {
+            write!(out, ",{}", verdicts.get(*test).map_or(0, domain::Flag::number))?;
+        }
+        writeln!(out, ",{}", verdicts.worst().number())?;
+    }
+    Ok(())
+}
+
+fn timed(plan: &TestPlan, record: &[Point], times: u32) {
+    let start = Instant::now();
+    for _ in 0..times {
+        std::hint::black_box(judge(plan, std::hint::black_box(record)));
+    }
+    println!("{}", start.elapsed().as_secs_f64() / f64::from(times.max(1)));
+}
