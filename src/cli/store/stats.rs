@@ -1,5 +1,6 @@
 //! `saltline store stats`: series, files, journals and who follows them.
 
+use analytics::Quality;
 use std::path::Path;
 
 use history::{FileCount, SeriesCount};
@@ -13,7 +14,9 @@ use crate::store::{StoreError, open_registry};
 
 pub(super) async fn run(dir: &Path, format: Format) -> Result<(), Trouble> {
     let registry = open_registry(dir).await?;
-    let (look, _) = readout::look(dir, &registry.parameters().await?)?;
+    let quality =
+        Quality::new(&registry.parameters().await?).with_derived(&registry.stations().await?);
+    let (look, _) = readout::look(dir, &quality)?;
     let bar = import::bar("history");
     bar.set_length(look.rows(&history::Wanted::all()));
     let (files, series) = look.count(|rows| bar.set_position(rows)).map_err(ReadoutError::from)?;
