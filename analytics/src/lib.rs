@@ -3,6 +3,7 @@
 
 pub mod quality; // how far a number can be trusted
 pub mod rules; // what the trusted ones mean for the water
+pub mod sentinel; // which probe is fouled, and since when
 
 pub use quality::Quality;
 pub use rules::{Analyzer, ForeignVersion, Restored, Snapshot, Standing};

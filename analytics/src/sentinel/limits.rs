@@ -1,0 +1,49 @@
+//! The few numbers of the method, the same for every station.
+
+use serde::{Deserialize, Serialize};
+
+/// The numbers of the sentinel.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Natural steps of a jump that by itself shows a drift before it.
+    pub drift_times: f64,
+    /// Natural steps of either jump of a pair.
+    pub pair_times: f64,
+    /// How unlike the jumps of a pair may be: 2 is double or half.
+    pub pair_ratio: f64,
+    /// Half a tidal day later at least so much of a jump is left.
+    pub lasts_low: f64,
+    /// And at most so much.
+    pub lasts_high: f64,
+    /// Natural steps of a temperature above which a jump was a front of other water.
+    pub heat_times: f64,
+    /// Days that a drift may have lasted when nothing else bounds it.
+    pub drift_days: i64,
+    /// From this share of the whole drift on readings are suspect.
+    pub drift_share: f64,
+    /// Hours of the same value.
+    pub stuck_hours: f64,
+    /// Days of either side of a shift of depth.
+    pub shift_days: i64,
+    /// Learned shifts of depth that a wrong depth is.
+    pub shift_times: f64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            drift_times: 10.0,
+            pair_times: 7.0,
+            pair_ratio: 2.0,
+            lasts_low: 0.5,
+            lasts_high: 2.0,
+            heat_times: 4.0,
+            drift_days: 20,
+            drift_share: 0.25,
+            stuck_hours: 24.0,
+            shift_days: 5,
+            shift_times: 1.3,
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The sentinel of a sonde.
+
+mod words; // what it is told and what it answers
+mod hours; // all the past that is kept
+mod trace; // a sharp step, and how large one is by nature
+mod onset; // when a drift began
+mod service; // what a visit tells of the days before
+mod limits; // the few numbers of the method
+mod sonde; // all sensors of one sonde
+
+pub use hours::HOURS_KEPT;
+pub use limits::Limits;
+pub use sonde::{Found, Sentinel};
+pub use words::{Mark, Reason, Revision, Sense, Sensor};

@@ -1,0 +1,106 @@
+//! What a visit to the sonde tells of the days before it. When a fouled probe is cleaned or swapped, its readings jump by
+//! what it had lost; the water does not. Seen without anybody's word for it where the jump is far beyond nature, lasts for
+//! half a tidal day and no temperature jumps with it; and at every entry in the maintenance log.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::hours::{HOUR_MS, HOURS_KEPT, Hours, hour_of};
+use super::onset::{HALF_DAY_H, ramp};
+use super::trace::Jump;
+use super::words::{Reason, Sense};
+use super::Limits;
+
+/// Steps of one sensor that are remembered, to find the other end of a wrong calibration.
+const STEPS_KEPT: usize = 16;
+
+/// Jumps closer than this are one jump: the largest.
+const ONE_JUMP_MS: i64 = 6 * HOUR_MS;
+
+/// After it a jump has lasted: half a tidal day and the hour of the visit itself.
+pub(super) const LASTS_MS: i64 = (HALF_DAY_H + 2) * HOUR_MS;
+
+/// A jump that waits until it is seen whether it lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Waiting {
+    jump: Jump,
+    /// The largest jump of a temperature near it, in natural ones.
+    heat: f64,
+}
+
+/// The jumps of one sensor.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct Service {
+    waiting: Option<Waiting>,
+    steps: VecDeque<Jump>,
+}
+
+/// What a lasting jump says of the time before it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Past {
+    pub from_ms: i64,
+    pub to_ms: i64,
+    pub reason: Reason,
+    /// What the readings had lost: at the first instant, at the last.
+    pub lost: (f64, f64),
+}
+
+impl Service {
+    /// Takes the jump around the newest readings, if it is a large one, and how much a temperature jumped lately.
+    pub fn see(&mut self, jump: Option<Jump>, heat: f64, limits: &Limits) {
+        if let Some(waiting) = &mut self.waiting
+            && jump.is_some_and(|jump| jump.at_ms - waiting.jump.at_ms <= HOUR_MS)
+        {
+            waiting.heat = waiting.heat.max(heat);
+        }
+        let Some(jump) = jump.filter(|jump| limits.pair_times <= jump.times) else { return };
+        let beaten = |waiting: &Waiting| {
+            ONE_JUMP_MS < jump.at_ms - waiting.jump.at_ms || waiting.jump.times < jump.times
+        };
+        if self.waiting.as_ref().is_none_or(beaten) {
+            self.waiting = Some(Waiting { jump, heat });
+        }
+    }
+
+    /// What the waiting jump says, once it can be seen whether it lasts.
+    pub fn settle(&mut self, now_ms: i64, hours: &Hours, sense: Sense, limits: &Limits) -> Option<Past> {
+        let waiting = self.waiting.filter(|it| LASTS_MS <= now_ms - it.jump.at_ms)?;
+        self.waiting = None;
+        let jump = waiting.jump;
+        let hour = hour_of(jump.at_ms);
+        let before = hours.mean(hour - 1 - HALF_DAY_H, HALF_DAY_H)?;
+        let after = hours.mean(hour + 2, HALF_DAY_H)?;
+        let lasts = (after - before) / jump.size;
+        if !(limits.lasts_low..=limits.lasts_high).contains(&lasts) || limits.heat_times < waiting.heat {
+            return None;
+        }
+        let past = self.past(jump, hours, sense, limits);
+        self.steps.push_back(jump);
+        if self.steps.len() > STEPS_KEPT {
+            self.steps.pop_front();
+        }
+        past
+    }
+
+    fn past(&self, jump: Jump, hours: &Hours, sense: Sense, limits: &Limits) -> Option<Past> {
+        let oldest = jump.at_ms - HOURS_KEPT as i64 * HOUR_MS;
+        let last = self.steps.back().filter(|last| oldest < last.at_ms);
+        let opposite = |last: &&Jump| {
+            let ratio = -last.size / jump.size;
+            (1.0 / limits.pair_ratio..=limits.pair_ratio).contains(&ratio)
+        };
+        if let Some(first) = last.filter(opposite) {
+            let lost = (jump.size, jump.size);
+            return Some(Past { from_ms: first.at_ms, to_ms: jump.at_ms, reason: Reason::Offset, lost });
+        }
+        let fouls_so = sense != Sense::Salt || 0.0 < jump.size;
+        if jump.times < limits.drift_times || !fouls_so {
+            return None;
+        }
+        let bound = last.map_or(oldest, |last| last.at_ms).max(jump.at_ms - limits.drift_days * 24 * HOUR_MS);
+        let (start, full) = ramp(hours, bound, jump.at_ms, jump.size);
+        let from_ms = start + ((full - start) as f64 * limits.drift_share) as i64;
+        Some(Past { from_ms, to_ms: jump.at_ms, reason: Reason::Drift, lost: (0.0, jump.size) })
+    }
+}
