@@ -2,7 +2,7 @@
 use std::io::{self, BufRead, Write};
 use std::time::Duration;
 
-use analytics::sentinel::{Limits, Sense, Sensor, Sentinel};
+use analytics::sentinel::{Learner, Limits, Sense, Sensor, Sentinel};
 use domain::{ParameterCode, Timestamp};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,6 +23,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         },
         resolution: match name { "water_level" | "conductivity_25" => 0.01, "turbidity" => 1.0, _ => 0.1 },
     })).collect::<Result<_, _>>()?;
+    let mut learner = Learner::default();
+    let mut known = false;
     let mut sentinel: Option<Sentinel> = None;
     let mut out = io::BufWriter::new(io::stdout().lock());
     let interval = Duration::from_secs(std::env::args().nth(2).map_or(Ok(900), |it| it.parse())?);
@@ -30,14 +32,28 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let line = line?;
         let mut cells = line.split(',');
         let at: i64 = cells.next().ok_or("no time")?.parse()?;
-        let _learn = cells.next();
+        let learn = cells.next().unwrap_or_default().as_bytes();
         let values: Vec<Option<f64>> = cells.map(|cell| cell.parse().ok()).collect();
+        if !learn.is_empty() {
+            let good: Vec<Option<f64>> = values.iter().zip(learn).map(|(v, l)| v.filter(|_| *l == b'1')).collect();
+            learner.push(Timestamp::from_millis(at), &good);
+        } else if !known {
+            known = true;
+            if let Some(sentinel) = &mut sentinel {
+                let envelope = std::mem::take(&mut learner).envelope();
+                eprintln!("{envelope:?}");
+                sentinel.know(&envelope);
+            }
+        }
         let sentinel = sentinel.get_or_insert_with(|| Sentinel::new(&sensors, interval, limits));
         let found = sentinel.push(Timestamp::from_millis(at), &values);
         for (i, mark) in found.marks.iter().enumerate() {
             if let Some(reason) = mark.reason {
                 writeln!(out, "M,{at},{},{reason}", sensors[i].parameter)?;
             }
+        }
+        for (i, loss, natural) in found.losses {
+            if std::env::args().count() > 3 { writeln!(out, "L,{at},{i},{loss},{natural}")?; }
         }
         for it in found.revisions {
             writeln!(out, "R,{at},{},{},{},{}", it.parameter, it.reason, it.from.as_millis(), it.to.as_millis())?;

@@ -12,6 +12,12 @@ pub struct Limits {
     pub pair_times: f64,
     /// How unlike the jumps of a pair may be: 2 is double or half.
     pub pair_ratio: f64,
+    /// The share of the reading that a pair of jumps is at least.
+    pub share: f64,
+    /// Least days between the jumps of a pair.
+    pub pair_days: f64,
+    /// Hours by which the jumps of a pair may differ in their time of day.
+    pub pair_clock_h: f64,
     /// Half a tidal day later at least so much of a jump is left.
     pub lasts_low: f64,
     /// And at most so much.
@@ -24,8 +30,6 @@ pub struct Limits {
     pub drift_share: f64,
     /// Hours of the same value.
     pub stuck_hours: f64,
-    /// Days of either side of a shift of depth.
-    pub shift_days: i64,
     /// Learned shifts of depth that a wrong depth is.
     pub shift_times: f64,
 }
@@ -36,13 +40,15 @@ impl Default for Limits {
             drift_times: 10.0,
             pair_times: 7.0,
             pair_ratio: 2.0,
+            share: 0.02,
+            pair_days: 4.0,
+            pair_clock_h: 4.0,
             lasts_low: 0.5,
             lasts_high: 2.0,
             heat_times: 4.0,
             drift_days: 20,
             drift_share: 0.25,
             stuck_hours: 24.0,
-            shift_days: 5,
             shift_times: 1.3,
         }
     }

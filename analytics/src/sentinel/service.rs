@@ -86,16 +86,22 @@ impl Service {
     fn past(&self, jump: Jump, hours: &Hours, sense: Sense, limits: &Limits) -> Option<Past> {
         let oldest = jump.at_ms - HOURS_KEPT as i64 * HOUR_MS;
         let last = self.steps.back().filter(|last| oldest < last.at_ms);
+        let level = hours.mean(hour_of(jump.at_ms) + 2, HALF_DAY_H).map_or(0.0, f64::abs);
         let opposite = |last: &&Jump| {
             let ratio = -last.size / jump.size;
+            let apart = (jump.at_ms - last.at_ms) as f64 / HOUR_MS as f64;
+            let clock = (apart / 24.0 - (apart / 24.0).round()).abs() * 24.0;
             (1.0 / limits.pair_ratio..=limits.pair_ratio).contains(&ratio)
+                && limits.pair_days * 24.0 <= apart
+                && clock <= limits.pair_clock_h
+                && limits.share * level <= 0.5 * (jump.size.abs() + last.size.abs())
         };
-        if let Some(first) = last.filter(opposite) {
+        let fouls_so = sense != Sense::Salt || 0.0 < jump.size;
+        if let Some(first) = last.filter(opposite).filter(|_| fouls_so) {
             let lost = (jump.size, jump.size);
             return Some(Past { from_ms: first.at_ms, to_ms: jump.at_ms, reason: Reason::Offset, lost });
         }
-        let fouls_so = sense != Sense::Salt || 0.0 < jump.size;
-        if jump.times < limits.drift_times || !fouls_so {
+        if jump.times < limits.drift_times || !fouls_so || jump.size.abs() < limits.share * level {
             return None;
         }
         let bound = last.map_or(oldest, |last| last.at_ms).max(jump.at_ms - limits.drift_days * 24 * HOUR_MS);
