@@ -23,11 +23,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         },
         resolution: match name { "water_level" | "conductivity_25" => 0.01, "turbidity" => 1.0, _ => 0.1 },
     })).collect::<Result<_, _>>()?;
-    let mut learner = Learner::default();
     let mut known = false;
     let mut sentinel: Option<Sentinel> = None;
     let mut out = io::BufWriter::new(io::stdout().lock());
     let interval = Duration::from_secs(std::env::args().nth(2).map_or(Ok(900), |it| it.parse())?);
+    let mut learner = Learner::new(&sensors, interval);
     for line in lines {
         let line = line?;
         let mut cells = line.split(',');
@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         } else if !known {
             known = true;
             if let Some(sentinel) = &mut sentinel {
-                let envelope = std::mem::take(&mut learner).envelope();
+                let envelope = learner.clone().envelope();
                 eprintln!("{envelope:?}");
                 sentinel.know(&envelope);
             }

@@ -54,6 +54,10 @@ impl Depth {
             self.wrong = Some((start, start.hour));
         }
         let (start, told) = self.wrong?;
+        if self.passing.is_some() {
+            // Perhaps it hangs right again: what that shift was is seen when it has gone by.
+            return None;
+        }
         if WRONG_H < middle - start.hour {
             self.wrong = None;
         } else if let Some((_, told)) = &mut self.wrong {

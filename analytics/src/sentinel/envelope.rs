@@ -1,12 +1,16 @@
 //! What a sonde does while it is clean: learned from readings that people found good, and held against what comes later.
 //! A few numbers a sensor, whatever the length of the history.
 
+use std::time::Duration;
+
 use domain::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::depth::{self, SIDE_H};
 use super::hours::{HOUR_MS, Hours, hour_of};
+use super::Sensor;
 use super::response::{self, LAGS_H};
+use super::trace::Trace;
 
 /// What one sensor did.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -17,6 +21,8 @@ pub struct Clean {
     pub(super) shift: f64,
     /// The largest loss that looked like fouling and was not, for each lag.
     pub(super) loss: [f64; LAGS_H.len()],
+    /// The largest share of a day's steps that were too large for water and came all the same.
+    pub(super) rough: f64,
     /// Hours that it was seen.
     pub(super) hours_seen: u32,
 }
@@ -29,17 +35,18 @@ pub struct Envelope {
 }
 
 /// Learns an [`Envelope`] from history.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Learner {
     learnt: Vec<Learning>,
     last_ms: Option<i64>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Learning {
     clean: Clean,
     hours: Hours,
     still: Still,
+    trace: Trace,
 }
 
 /// Since when a sensor says the same.
@@ -68,6 +75,19 @@ impl Still {
 }
 
 impl Learner {
+    /// Learns of a sonde with these sensors, that speaks every `interval`.
+    #[must_use]
+    pub fn new(sensors: &[Sensor], interval: Duration) -> Self {
+        let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+        let learnt = sensors.iter().map(|sensor| Learning {
+            clean: Clean::default(),
+            hours: Hours::default(),
+            still: Still::default(),
+            trace: Trace::new(interval_ms, sensor.resolution),
+        });
+        Self { learnt: learnt.collect(), last_ms: None }
+    }
+
     /// Learns from one instant: a value for each sensor, `None` where it was not good. What goes back in time is left out.
     pub fn push(&mut self, at: Timestamp, good: &[Option<f64>]) {
         let now = at.as_millis();
@@ -76,13 +96,14 @@ impl Learner {
         }
         let before = self.last_ms.replace(now).map(hour_of);
         let turned = before.filter(|before| *before < hour_of(now));
-        self.learnt.resize_with(self.learnt.len().max(good.len()), Learning::default);
         for (learning, value) in self.learnt.iter_mut().zip(good) {
             if let Some(hour) = turned {
                 learning.look(hour + 1);
             }
             if let Some(value) = value.filter(|value| value.is_finite()) {
                 learning.hours.push(now, value);
+                learning.trace.push(now, value);
+                learning.clean.rough = learning.clean.rough.max(learning.trace.rough());
                 let still = learning.still.push(now, value);
                 learning.clean.still_ms = learning.clean.still_ms.max(still);
             }

@@ -18,10 +18,20 @@ pub struct Limits {
     pub pair_days: f64,
     /// Hours by which the jumps of a pair may differ in their time of day.
     pub pair_clock_h: f64,
+    /// The longest ramp is taken that explains so much of what the likeliest does.
+    pub onset_share: f64,
     /// Half a tidal day later at least so much of a jump is left.
     pub lasts_low: f64,
     /// And at most so much.
     pub lasts_high: f64,
+    /// Two tidal days later at least so much of a jump is left.
+    pub long_low: f64,
+    /// And at most so much.
+    pub long_high: f64,
+    /// Natural steps of a jump that bounds a later drift.
+    pub bound_times: f64,
+    /// Share of a day's steps that no water makes.
+    pub rough: f64,
     /// Natural steps of a temperature above which a jump was a front of other water.
     pub heat_times: f64,
     /// Days that a drift may have lasted when nothing else bounds it.
@@ -38,15 +48,20 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             drift_times: 10.0,
-            pair_times: 7.0,
-            pair_ratio: 2.0,
+            pair_times: 6.0,
+            pair_ratio: 1.7,
             share: 0.02,
             pair_days: 4.0,
             pair_clock_h: 4.0,
-            lasts_low: 0.5,
-            lasts_high: 2.0,
-            heat_times: 4.0,
-            drift_days: 20,
+            onset_share: 0.5,
+            lasts_low: 0.6,
+            lasts_high: 1.6,
+            long_low: 0.4,
+            long_high: 1.5,
+            bound_times: 10.0,
+            rough: 0.05,
+            heat_times: 3.0,
+            drift_days: 10,
             drift_share: 0.25,
             stuck_hours: 24.0,
             shift_times: 1.3,

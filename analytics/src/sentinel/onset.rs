@@ -12,7 +12,7 @@ pub(super) const HALF_DAY_H: i64 = 12;
 /// the true steps of those m = j - i half days `dS + J/m`, so the sum of squares changes by `(J² - 2 J D)/m`, where D is
 /// what S fell from i to j. The ramp with the smallest sum is the likeliest one. Where nothing fell, that is the longest:
 /// the drift linear in time of USGS T&M 1-D3 (Wagner et al. 2006, p. 14).
-pub(super) fn ramp(hours: &Hours, from_ms: i64, end_ms: i64, size: f64) -> (i64, i64) {
+pub(super) fn ramp(hours: &Hours, from_ms: i64, end_ms: i64, size: f64, share: f64) -> (i64, i64) {
     let last = hour_of(end_ms) - 1;
     let most = ((end_ms - from_ms) / (HALF_DAY_H * HOUR_MS)).clamp(1, 84);
     let mean = |back: i64| hours.mean(last - HALF_DAY_H * back + 1, HALF_DAY_H);
@@ -24,6 +24,16 @@ pub(super) fn ramp(hours: &Hours, from_ms: i64, end_ms: i64, size: f64) -> (i64,
             let fell = at_older - at_newer;
             let cost = size.mul_add(size, -2.0 * size * fell) / (older - newer) as f64;
             if cost < best.0 {
+                best = (cost, older, newer);
+            }
+        }
+    }
+    let enough = best.0 * if best.0 < 0.0 { share } else { 1.0 };
+    for (place, &(newer, at_newer)) in halves.iter().enumerate() {
+        for &(older, at_older) in halves.iter().skip(place + 1) {
+            let fell = at_older - at_newer;
+            let cost = size.mul_add(size, -2.0 * size * fell) / (older - newer) as f64;
+            if cost <= enough && best.1 < older {
                 best = (cost, older, newer);
             }
         }

@@ -19,7 +19,13 @@ const STEPS_KEPT: usize = 16;
 const ONE_JUMP_MS: i64 = 6 * HOUR_MS;
 
 /// After it a jump has lasted: half a tidal day and the hour of the visit itself.
-pub(super) const LASTS_MS: i64 = (HALF_DAY_H + 2) * HOUR_MS;
+pub(super) const LASTS_MS: i64 = (LONG_H + 2) * HOUR_MS;
+
+/// Two tidal days.
+const LONG_H: i64 = 50;
+
+/// Jumps that may wait at once: one every six hours.
+const WAITING_KEPT: usize = 10;
 
 /// A jump that waits until it is seen whether it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -32,7 +38,7 @@ struct Waiting {
 /// The jumps of one sensor.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Service {
-    waiting: Option<Waiting>,
+    waiting: VecDeque<Waiting>,
     steps: VecDeque<Jump>,
 }
 
@@ -49,30 +55,41 @@ pub(super) struct Past {
 impl Service {
     /// Takes the jump around the newest readings, if it is a large one, and how much a temperature jumped lately.
     pub fn see(&mut self, jump: Option<Jump>, heat: f64, limits: &Limits) {
-        if let Some(waiting) = &mut self.waiting
+        if let Some(waiting) = self.waiting.back_mut()
             && jump.is_some_and(|jump| jump.at_ms - waiting.jump.at_ms <= HOUR_MS)
         {
             waiting.heat = waiting.heat.max(heat);
         }
         let Some(jump) = jump.filter(|jump| limits.pair_times <= jump.times) else { return };
-        let beaten = |waiting: &Waiting| {
-            ONE_JUMP_MS < jump.at_ms - waiting.jump.at_ms || waiting.jump.times < jump.times
-        };
-        if self.waiting.as_ref().is_none_or(beaten) {
-            self.waiting = Some(Waiting { jump, heat });
+        match self.waiting.back_mut() {
+            Some(waiting) if jump.at_ms - waiting.jump.at_ms <= ONE_JUMP_MS => {
+                if waiting.jump.times < jump.times {
+                    *waiting = Waiting { jump, heat };
+                }
+            }
+            _ => self.waiting.push_back(Waiting { jump, heat }),
+        }
+        if WAITING_KEPT < self.waiting.len() {
+            self.waiting.pop_front();
         }
     }
 
     /// What the waiting jump says, once it can be seen whether it lasts.
     pub fn settle(&mut self, now_ms: i64, hours: &Hours, sense: Sense, limits: &Limits) -> Option<Past> {
-        let waiting = self.waiting.filter(|it| LASTS_MS <= now_ms - it.jump.at_ms)?;
-        self.waiting = None;
+        let settled = self.waiting.front().is_some_and(|it| LASTS_MS <= now_ms - it.jump.at_ms);
+        let waiting = if settled { self.waiting.pop_front()? } else { return None };
         let jump = waiting.jump;
         let hour = hour_of(jump.at_ms);
         let before = hours.mean(hour - 1 - HALF_DAY_H, HALF_DAY_H)?;
         let after = hours.mean(hour + 2, HALF_DAY_H)?;
         let lasts = (after - before) / jump.size;
         if !(limits.lasts_low..=limits.lasts_high).contains(&lasts) || limits.heat_times < waiting.heat {
+            return None;
+        }
+        let before = hours.mean(hour - 1 - LONG_H, LONG_H)?;
+        let after = hours.mean(hour + 2, LONG_H)?;
+        let long = (after - before) / jump.size;
+        if long < limits.long_low || limits.long_high < long {
             return None;
         }
         let past = self.past(jump, hours, sense, limits);
@@ -85,7 +102,6 @@ impl Service {
 
     fn past(&self, jump: Jump, hours: &Hours, sense: Sense, limits: &Limits) -> Option<Past> {
         let oldest = jump.at_ms - HOURS_KEPT as i64 * HOUR_MS;
-        let last = self.steps.back().filter(|last| oldest < last.at_ms);
         let level = hours.mean(hour_of(jump.at_ms) + 2, HALF_DAY_H).map_or(0.0, f64::abs);
         let opposite = |last: &&Jump| {
             let ratio = -last.size / jump.size;
@@ -97,15 +113,20 @@ impl Service {
                 && limits.share * level <= 0.5 * (jump.size.abs() + last.size.abs())
         };
         let fouls_so = sense != Sense::Salt || 0.0 < jump.size;
-        if let Some(first) = last.filter(opposite).filter(|_| fouls_so) {
+        if !fouls_so || jump.size.abs() < limits.share * level {
+            return None;
+        }
+        let pair = self.steps.iter().rev().filter(|it| oldest < it.at_ms).find(opposite);
+        if let Some(first) = pair {
             let lost = (jump.size, jump.size);
             return Some(Past { from_ms: first.at_ms, to_ms: jump.at_ms, reason: Reason::Offset, lost });
         }
-        if jump.times < limits.drift_times || !fouls_so || jump.size.abs() < limits.share * level {
+        if jump.times < limits.drift_times {
             return None;
         }
+        let last = self.steps.iter().rev().find(|it| limits.bound_times <= it.times);
         let bound = last.map_or(oldest, |last| last.at_ms).max(jump.at_ms - limits.drift_days * 24 * HOUR_MS);
-        let (start, full) = ramp(hours, bound, jump.at_ms, jump.size);
+        let (start, full) = ramp(hours, bound, jump.at_ms, jump.size, limits.onset_share);
         let from_ms = start + ((full - start) as f64 * limits.drift_share) as i64;
         Some(Past { from_ms, to_ms: jump.at_ms, reason: Reason::Drift, lost: (0.0, jump.size) })
     }

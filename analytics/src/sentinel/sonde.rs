@@ -42,6 +42,12 @@ pub struct Sentinel {
     last_ms: Option<i64>,
 }
 
+impl Watched {
+    fn rough(&self, limits: &Limits) -> bool {
+        24 * 60 <= self.clean.hours_seen && limits.rough.max(1.5 * self.clean.rough) < self.trace.rough()
+    }
+}
+
 impl Sentinel {
     /// A sonde with these sensors, that speaks every `interval`.
     #[must_use]
@@ -82,6 +88,9 @@ impl Sentinel {
         let heat = self.watched.iter().zip(&jumps)
             .filter(|(it, _)| it.sensor.sense == Sense::Temperature)
             .filter_map(|(_, jump)| jump.map(|jump| jump.times)).fold(0.0, f64::max);
+        let feverish = self.watched.iter().zip(values)
+            .filter(|(it, _)| it.sensor.sense == Sense::Temperature)
+            .any(|(it, value)| it.rough(&self.limits) || value.is_some_and(|value| !(-3.0..=45.0).contains(&value)));
         for ((it, jump), value) in self.watched.iter_mut().zip(jumps).zip(values) {
             let heat = if it.sensor.sense == Sense::Temperature { 0.0 } else { heat };
             it.service.see(jump, heat, &self.limits);
@@ -107,6 +116,12 @@ impl Sentinel {
                         to: at,
                         reason: Reason::Stuck,
                     });
+                }
+                if it.rough(&self.limits) && it.sensor.sense == Sense::Salt {
+                    mark = Mark { flag: Flag::Suspect, reason: Some(Reason::Flicker) };
+                }
+                if feverish && matches!(it.sensor.sense, Sense::Salt | Sense::Temperature) {
+                    mark = Mark { flag: Flag::Suspect, reason: Some(Reason::BadTemperature) };
                 }
                 if *value < 0.0 && it.sensor.sense != Sense::Temperature {
                     mark = Mark { flag: Flag::Bad, reason: Some(Reason::BelowZero) };

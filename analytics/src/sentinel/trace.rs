@@ -16,6 +16,12 @@ const NATURE_MS: f64 = 14.0 * 24.0 * HOUR_MS as f64;
 /// A single step counts as at most so many natural ones when their mean is updated, so that a fault does not teach.
 const NATURE_CAP: f64 = 6.0;
 
+/// Natural steps that no water makes again and again.
+const ROUGH_TIMES: f64 = 12.0;
+
+/// Over how long they are counted.
+const ROUGH_MS: f64 = 24.0 * HOUR_MS as f64;
+
 /// Readings that must have been seen before a step is spoken of: two days of one every 15 minutes.
 const WARM: u32 = 192;
 
@@ -42,6 +48,7 @@ pub(super) struct Trace {
     last: VecDeque<(i64, f64)>,
     nature: f64,
     seen: u32,
+    rough: f64,
 }
 
 impl Trace {
@@ -50,7 +57,7 @@ impl Trace {
         let interval_ms = interval_ms.max(1_000);
         let side = usize::try_from(SIDE_MS / interval_ms).unwrap_or(2).clamp(2, 9);
         let floor = (0.4 * resolution).max(1e-9);
-        Self { side, interval_ms, floor, last: VecDeque::new(), nature: floor, seen: 0 }
+        Self { side, interval_ms, floor, last: VecDeque::new(), nature: floor, seen: 0, rough: 0.0 }
     }
 
     /// Takes a reading and measures the step around the one in the middle of the last few.
@@ -73,7 +80,15 @@ impl Trace {
         let size = after - before;
         let times = size.abs() / self.nature.max(self.floor);
         self.learn(size.abs());
+        let weight = (self.interval_ms as f64 / ROUGH_MS).min(1.0);
+        let large = if self.seen >= WARM && ROUGH_TIMES <= times { 1.0 } else { 0.0 };
+        self.rough += weight * (large - self.rough);
         (self.seen >= WARM).then_some(Jump { at_ms: middle, size, times })
+    }
+
+    /// The share of the last day's steps that no water makes.
+    pub const fn rough(&self) -> f64 {
+        self.rough
     }
 
     fn learn(&mut self, size: f64) {

@@ -40,6 +40,8 @@ pub enum Reason {
     BelowZero,
     /// The same value for longer than this water ever stood still.
     Stuck,
+    /// The thermometer beside the cell is out of order, and without it a conductivity is no salinity.
+    BadTemperature,
     /// Flickers between two levels that no water has in common.
     Flicker,
     /// It jumped back when the sonde was serviced: it had drifted or fouled before.
@@ -54,11 +56,12 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NotANumber,
         Self::Late,
         Self::BelowZero,
         Self::Stuck,
+        Self::BadTemperature,
         Self::Flicker,
         Self::Drift,
         Self::Offset,
@@ -74,6 +77,7 @@ impl Reason {
             Self::Late => "late",
             Self::BelowZero => "below-zero",
             Self::Stuck => "stuck",
+            Self::BadTemperature => "bad-temperature",
             Self::Flicker => "flicker",
             Self::Drift => "drift",
             Self::Offset => "offset",
