@@ -13,16 +13,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let stdin = io::stdin().lock();
     let mut lines = stdin.lines();
     let head = lines.next().ok_or("no header")??;
-    let sensors: Vec<Sensor> = head.split(',').skip(2).map(|name| Ok::<_, Box<dyn std::error::Error>>(Sensor {
-        parameter: ParameterCode::new(name)?,
-        sense: match name {
-            "salinity" | "conductivity_25" => Sense::Salt,
-            "water_level" => Sense::Level,
-            "water_temperature" => Sense::Temperature,
-            _ => Sense::Other,
-        },
-        resolution: match name { "water_level" | "conductivity_25" => 0.01, "turbidity" => 1.0, _ => 0.1 },
-    })).collect::<Result<_, _>>()?;
+    let sensors: Vec<Sensor> = head
+        .split(',')
+        .skip(2)
+        .map(|name| {
+            Ok::<_, Box<dyn std::error::Error>>(Sensor {
+                parameter: ParameterCode::new(name)?,
+                sense: match name {
+                    "salinity" | "conductivity_25" => Sense::Salt,
+                    "water_level" => Sense::Level,
+                    "water_temperature" => Sense::Temperature,
+                    _ => Sense::Other,
+                },
+                resolution: match name {
+                    "water_level" | "conductivity_25" => 0.01,
+                    "turbidity" => 1.0,
+                    _ => 0.1,
+                },
+            })
+        })
+        .collect::<Result<_, _>>()?;
     let mut known = false;
     let mut sentinel: Option<Sentinel> = None;
     let mut out = io::BufWriter::new(io::stdout().lock());
@@ -35,13 +45,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let learn = cells.next().unwrap_or_default().as_bytes();
         let values: Vec<Option<f64>> = cells.map(|cell| cell.parse().ok()).collect();
         if !learn.is_empty() {
-            let good: Vec<Option<f64>> = values.iter().zip(learn).map(|(v, l)| v.filter(|_| *l == b'1')).collect();
+            let good: Vec<Option<f64>> =
+                values.iter().zip(learn).map(|(v, l)| v.filter(|_| *l == b'1')).collect();
             learner.push(Timestamp::from_millis(at), &good);
         } else if !known {
             known = true;
             if let Some(sentinel) = &mut sentinel {
                 let envelope = learner.clone().envelope();
-                eprintln!("{envelope:?}");
                 sentinel.know(&envelope);
             }
         }
@@ -52,11 +62,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 writeln!(out, "M,{at},{},{reason}", sensors[i].parameter)?;
             }
         }
-        for (i, loss, natural) in found.losses {
-            if std::env::args().count() > 3 { writeln!(out, "L,{at},{i},{loss},{natural}")?; }
+        if let Some(order) = found.order {
+            writeln!(
+                out,
+                "O,{at},{},{},{:.2},{:.1}",
+                order.reason,
+                order.since.as_millis(),
+                order.confidence,
+                order.days_to_clean
+            )?;
         }
         for it in found.revisions {
-            writeln!(out, "R,{at},{},{},{},{}", it.parameter, it.reason, it.from.as_millis(), it.to.as_millis())?;
+            writeln!(
+                out,
+                "R,{at},{},{},{},{}",
+                it.parameter,
+                it.reason,
+                it.from.as_millis(),
+                it.to.as_millis()
+            )?;
         }
     }
     out.flush()?;

@@ -36,7 +36,13 @@ pub(super) fn shift(hours: &Hours, hour: i64) -> Option<f64> {
 impl Depth {
     /// Looks once an hour, with the largest shift that was ever natural here. Answers the time (milliseconds) in which the
     /// whole sonde hung wrong and this was not yet told.
-    pub fn look(&mut self, hours: &Hours, hour: i64, natural: f64, limits: &Limits) -> Option<(i64, i64)> {
+    pub fn look(
+        &mut self,
+        hours: &Hours,
+        hour: i64,
+        natural: f64,
+        limits: &Limits,
+    ) -> Option<(i64, i64)> {
         let middle = hour - SIDE_H;
         let now = shift(hours, middle).map(|size| Shift { hour: middle, size });
         let needed = limits.shift_times * natural;

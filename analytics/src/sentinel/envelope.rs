@@ -6,9 +6,9 @@ use std::time::Duration;
 use domain::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Sensor;
 use super::depth::{self, SIDE_H};
 use super::hours::{HOUR_MS, Hours, hour_of};
-use super::Sensor;
 use super::response::{self, LAGS_H};
 use super::trace::Trace;
 

@@ -46,7 +46,9 @@ impl Hours {
             self.bins.pop_front();
             self.first += 1;
         }
-        if let Some(bin) = usize::try_from(hour - self.first).ok().and_then(|i| self.bins.get_mut(i)) {
+        if let Some(bin) =
+            usize::try_from(hour - self.first).ok().and_then(|i| self.bins.get_mut(i))
+        {
             bin.sum += value;
             bin.count += 1;
         }

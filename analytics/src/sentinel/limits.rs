@@ -1,4 +1,5 @@
-//! The few numbers of the method, the same for every station.
+//! The few numbers of the method, the same for every station. They were set on the first halves of nine records
+//! (`docs/sentinel.md` says how); the water of a station comes in only as multiples of what is natural there.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,8 @@ pub struct Limits {
     pub pair_ratio: f64,
     /// The share of the reading that a pair of jumps is at least.
     pub share: f64,
+    /// And at most: what is further off is no calibration (USGS T&M 1-D3, table 18: 30 %).
+    pub share_max: f64,
     /// Least days between the jumps of a pair.
     pub pair_days: f64,
     /// Hours by which the jumps of a pair may differ in their time of day.
@@ -24,6 +27,10 @@ pub struct Limits {
     pub lasts_low: f64,
     /// And at most so much.
     pub lasts_high: f64,
+    /// Of a jump that by itself shows a drift: at least so much is left half a tidal day later.
+    pub drift_low: f64,
+    /// And at most so much.
+    pub drift_high: f64,
     /// Two tidal days later at least so much of a jump is left.
     pub long_low: f64,
     /// And at most so much.
@@ -36,7 +43,7 @@ pub struct Limits {
     pub heat_times: f64,
     /// Days that a drift may have lasted when nothing else bounds it.
     pub drift_days: i64,
-    /// From this share of the whole drift on readings are suspect.
+    /// From this share of a ramp's length on readings are suspect.
     pub drift_share: f64,
     /// Hours of the same value.
     pub stuck_hours: f64,
@@ -47,22 +54,25 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            drift_times: 10.0,
-            pair_times: 6.0,
-            pair_ratio: 1.7,
+            drift_times: 12.0,
+            pair_times: 7.0,
+            pair_ratio: 1.5,
             share: 0.02,
-            pair_days: 4.0,
-            pair_clock_h: 4.0,
+            share_max: 0.3,
+            pair_days: 7.0,
+            pair_clock_h: 2.0,
             onset_share: 0.5,
-            lasts_low: 0.6,
+            lasts_low: 0.5,
             lasts_high: 1.6,
-            long_low: 0.4,
-            long_high: 1.5,
-            bound_times: 10.0,
-            rough: 0.05,
-            heat_times: 3.0,
+            drift_low: 0.6,
+            drift_high: 1.3,
+            long_low: 0.3,
+            long_high: 2.0,
+            bound_times: 12.0,
+            rough: 0.25,
+            heat_times: 3.5,
             drift_days: 10,
-            drift_share: 0.25,
+            drift_share: 0.0,
             stuck_hours: 24.0,
             shift_times: 1.3,
         }

@@ -94,7 +94,8 @@ impl Trace {
     fn learn(&mut self, size: f64) {
         self.seen = self.seen.saturating_add(1);
         let weight = (self.interval_ms as f64 / NATURE_MS).max(1.0 / f64::from(self.seen)).min(1.0);
-        let cap = if self.seen < WARM { f64::INFINITY } else { NATURE_CAP * self.nature.max(self.floor) };
+        let cap =
+            if self.seen < WARM { f64::INFINITY } else { NATURE_CAP * self.nature.max(self.floor) };
         self.nature += weight * (size.min(cap) - self.nature);
     }
 }

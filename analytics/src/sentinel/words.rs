@@ -112,6 +112,19 @@ pub struct Mark {
     pub reason: Option<Reason>,
 }
 
+impl Mark {
+    /// Nothing speaks against it.
+    pub const GOOD: Self = Self { flag: Flag::Good, reason: None };
+    /// There was no value.
+    pub const MISSING: Self = Self { flag: Flag::Missing, reason: None };
+
+    /// The mark that a reason gives.
+    #[must_use]
+    pub const fn because(reason: Reason) -> Self {
+        Self { flag: reason.flag(), reason: Some(reason) }
+    }
+}
+
 /// Readings judged anew, because what came later showed what they were: those of a range have at least this flag.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Revision {
