@@ -8,6 +8,9 @@ use super::Reason;
 use super::hours::HOUR_MS;
 use super::response::LAGS_H;
 
+/// An order that nobody followed lapses after two weeks, and is given anew if the fault still shows.
+const LAPSES_MS: i64 = 14 * 24 * HOUR_MS;
+
 /// Hours in a row that a loss must be beyond the envelope: a quarter of a tidal day.
 const HOLDS_H: u32 = 6;
 
@@ -38,7 +41,8 @@ pub struct Order {
 /// Is somebody called?
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Desk {
-    open: bool,
+    /// When the open order was opened, milliseconds.
+    open: Option<i64>,
     held: [u32; LAGS_H.len()],
 }
 
@@ -48,11 +52,16 @@ impl Desk {
         *self = Self::default();
     }
 
+    fn is_open(&self, now_ms: i64) -> bool {
+        self.open.is_some_and(|open| now_ms - open < LAPSES_MS)
+    }
+
     /// Opens an order for a fault that is certain, unless one is open.
     pub fn call(&mut self, reason: Reason, since_ms: i64, now_ms: i64) -> Option<Order> {
-        if std::mem::replace(&mut self.open, true) {
+        if self.is_open(now_ms) {
             return None;
         }
+        self.open = Some(now_ms);
         let (since, at) = (Timestamp::from_millis(since_ms), Timestamp::from_millis(now_ms));
         Some(Order { since, at, reason, confidence: 1.0, days_to_clean: 0.0 })
     }
@@ -64,14 +73,15 @@ impl Desk {
         losses: [Option<f64>; LAGS_H.len()],
         natural: [f64; LAGS_H.len()],
     ) -> Option<Order> {
+        let open = self.is_open(now_ms);
         for (place, lag) in LAGS_H.into_iter().enumerate() {
             let needed = (BEYOND * natural[place]).max(LEAST);
             let loss = losses[place].filter(|loss| needed < *loss);
             self.held[place] = if loss.is_some() { self.held[place] + 1 } else { 0 };
-            let Some(loss) = loss.filter(|_| !self.open && HOLDS_H <= self.held[place]) else {
+            let Some(loss) = loss.filter(|_| !open && HOLDS_H <= self.held[place]) else {
                 continue;
             };
-            self.open = true;
+            self.open = Some(now_ms);
             let per_day = loss / (lag as f64 / 24.0);
             return Some(Order {
                 since: Timestamp::from_millis(now_ms - lag * HOUR_MS),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Act, Flag, ParameterCode, Timestamp};
+use domain::{Act, ParameterCode, Timestamp};
 
 use super::depth::Depth;
 use super::envelope::{Clean, Envelope, Still};
