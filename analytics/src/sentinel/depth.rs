@@ -24,6 +24,8 @@ struct Shift {
 pub(super) struct Depth {
     /// The largest shift of those that are going by at the moment.
     passing: Option<Shift>,
+    /// The sign of a shift that has gone by and is not yet quite gone.
+    spent: f64,
     /// The shift that put it where it hangs wrong, and up to which hour that was told.
     wrong: Option<(Shift, i64)>,
 }
@@ -76,11 +78,15 @@ impl Depth {
     fn settle(&mut self, now: Option<Shift>, needed: f64) -> Option<Shift> {
         let size = now.map_or(0.0, |now| now.size);
         let gone = self.passing.filter(|it| size / it.size < 0.5);
-        if gone.is_some() {
+        if let Some(gone) = gone {
             self.passing = None;
+            self.spent = gone.size.signum();
+        }
+        if size.abs() <= needed || size.signum() != self.spent {
+            self.spent = 0.0;
         }
         let larger = |it: Shift| it.size.abs() < size.abs();
-        if needed < size.abs() && self.passing.is_none_or(larger) {
+        if needed < size.abs() && self.spent == 0.0 && self.passing.is_none_or(larger) {
             self.passing = now;
         }
         gone
