@@ -1,4 +1,10 @@
-//! The sentinel over one record: CSV on stdin, flags on stdout.
+//! The sentinel over one record: CSV on stdin, what it finds on stdout; `benches/sentinel.py` runs it.
+//!
+//! In: `time,learn,<parameter>,…`; the time in milliseconds, `learn` a 1 or 0 for each parameter (is the value good and to be
+//! learned from?), empty from where on it is to be judged with what was learned. Arguments: limits as JSON, seconds between
+//! readings. Out: `M,time,parameter,reason` (a mark), `R,time,parameter,reason,from,to` (a revision),
+//! `O,time,reason,since,confidence,days` (an order).
+
 use std::io::{self, BufRead, Write};
 use std::time::Duration;
 

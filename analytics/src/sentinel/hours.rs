@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Milliseconds of an hour.
 pub(super) const HOUR_MS: i64 = 3_600_000;
 
-/// Hours that are kept. A sonde is serviced every two to four weeks (USGS T&M 1-D3, p. 5); six weeks hold the whole of a
+/// Hours that are kept. A sonde is serviced every two to four weeks; six weeks hold the whole of a
 /// deployment and the visit before it. 1,008 hours of 12 bytes are 12 kB a sensor.
 pub const HOURS_KEPT: usize = 42 * 24;
 

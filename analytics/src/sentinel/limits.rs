@@ -15,7 +15,7 @@ pub struct Limits {
     pub pair_ratio: f64,
     /// The share of the reading that a pair of jumps is at least.
     pub share: f64,
-    /// And at most: what is further off is no calibration (USGS T&M 1-D3, table 18: 30 %).
+    /// And at most: what is further off is no calibration (USGS T&M 1-D3, maximum allowable limits: 30 %).
     pub share_max: f64,
     /// Least days between the jumps of a pair.
     pub pair_days: f64,

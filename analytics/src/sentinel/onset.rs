@@ -11,7 +11,7 @@ pub(super) const HALF_DAY_H: i64 = 12;
 /// Water without tide wanders: its half-day means S make independent steps. A ramp from i to j of the lost `size` J makes
 /// the true steps of those m = j - i half days `dS + J/m`, so the sum of squares changes by `(J² - 2 J D)/m`, where D is
 /// what S fell from i to j. The ramp with the smallest sum is the likeliest one. Where nothing fell, that is the longest:
-/// the drift linear in time of USGS T&M 1-D3 (Wagner et al. 2006, p. 14).
+/// the drift linear in time of USGS T&M 1-D3 (Wagner et al. 2006).
 pub(super) fn ramp(hours: &Hours, from_ms: i64, end_ms: i64, size: f64, share: f64) -> (i64, i64) {
     let last = hour_of(end_ms) - 1;
     let most = ((end_ms - from_ms) / (HALF_DAY_H * HOUR_MS)).clamp(1, 84);

@@ -20,7 +20,7 @@ const BEYOND: f64 = 1.1;
 /// No envelope is believed to be tighter, as a fall of logarithms: a loss of 10 %.
 const LEAST: f64 = 0.105;
 
-/// What a cell may lose before its readings are beyond correction: 30 %, as a fall of logarithms (USGS T&M 1-D3, table 18).
+/// What a cell may lose before its readings are beyond correction: 30 %, as a fall of logarithms (USGS T&M 1-D3, maximum allowable limits).
 const LOST: f64 = 0.357;
 
 /// A work order.

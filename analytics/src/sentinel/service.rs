@@ -75,7 +75,7 @@ impl Service {
     }
 
     /// What the last entry in the log changed, half a tidal day after it: the whole time since the entry before drifted in
-    /// a straight line by what the readings jumped (USGS T&M 1-D3, p. 14).
+    /// a straight line by what the readings jumped (USGS T&M 1-D3).
     pub fn visited(&mut self, now_ms: i64, hours: &Hours, limits: &Limits) -> Option<Past> {
         let visit = self.visit.filter(|it| VISIT_SEEN_MS <= now_ms - it.at_ms)?;
         self.visit = None;

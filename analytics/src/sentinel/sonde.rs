@@ -140,6 +140,10 @@ impl Sentinel {
             if let Some(since_ms) = since {
                 let parameter = it.sensor.parameter.clone();
                 let from = Timestamp::from_millis(since_ms);
+                if it.sensor.sense == Sense::Salt {
+                    let order = self.desk.call(Reason::Stuck, since_ms, now);
+                    found.order = found.order.take().or(order);
+                }
                 found.revisions.push(Revision { parameter, from, to: at, reason: Reason::Stuck });
             }
             found.marks.push(mark);
