@@ -4,6 +4,7 @@
 mod derive; // what nobody measures, made of what was
 pub mod quality; // how far a number can be trusted
 pub mod rules; // what the trusted ones mean for the water
+pub mod sentinel; // which probe is fouled, and since when
 
 pub use derive::derive;
 pub use quality::Quality;
