@@ -184,12 +184,20 @@ impl Bucket {
         Ok(listed.into_iter().filter_map(entry).collect())
     }
 
-    /// Takes something away; what is not there is no error.
+    /// Takes something away; what is not there is no error. It may be asked for twice, so it is tried again, also where the
+    /// store let go of the connection: a request to delete is a POST, which nobody repeats by himself.
     pub(super) fn delete(&self, name: &str) -> Result<(), BackupError> {
         let key = self.key(name);
-        match self.wait(self.store.delete(&key)) {
-            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(self.failed("delete", name, error)),
+        let mut tries = 0;
+        loop {
+            match self.wait(self.store.delete(&key)) {
+                Ok(()) | Err(Error::NotFound { .. }) => return Ok(()),
+                Err(error @ Error::Generic { .. }) if tries < RETRIES => {
+                    tries += 1;
+                    tracing::warn!(%name, %error, tries, "cannot delete; trying again");
+                }
+                Err(error) => return Err(self.failed("delete", name, error)),
+            }
         }
     }
 
