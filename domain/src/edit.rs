@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::derived::Derived;
 use crate::{Flag, ParameterCode, StationCode, Timestamp};
 
 /// How far a shown value has come.
@@ -242,6 +243,8 @@ pub struct Edits {
     /// By number.
     all: Arc<[Edit]>,
     shown: Shown,
+    /// What the series is made of, where nobody measures it, and the edits of that.
+    made: Option<Arc<(Derived, Vec<Edits>)>>,
 }
 
 /// Up to when what reached us counts for a time.
@@ -270,7 +273,29 @@ impl Edits {
     #[must_use]
     pub fn new(mut all: Vec<Edit>, shown: Shown) -> Self {
         all.sort_by_key(|edit| edit.id);
-        Self { all: all.into(), shown }
+        Self { all: all.into(), shown, made: None }
+    }
+
+    /// The same of a series that is made of others, with the edits of those in the order of its inputs: where they change a
+    /// reading, what is made of it is made again.
+    #[must_use]
+    pub fn of_inputs(self, derived: Derived, inputs: Vec<Self>) -> Self {
+        if inputs.iter().all(Self::change_nothing) {
+            return self;
+        }
+        Self { made: Some(Arc::new((derived, inputs))), ..self }
+    }
+
+    /// What the series is made of, where edits of that change something.
+    #[must_use]
+    pub fn made(&self) -> Option<(&Derived, &[Self])> {
+        self.made.as_deref().map(|(derived, inputs)| (derived, inputs.as_slice()))
+    }
+
+    /// Is only what was approved wanted?
+    #[must_use]
+    pub fn wants_approved(&self) -> bool {
+        self.shown == Shown::Approved
     }
 
     /// Does every reading show as it came?
@@ -279,7 +304,7 @@ impl Edits {
         match self.shown {
             Shown::Raw => true,
             Shown::Approved => false,
-            Shown::Best | Shown::Corrected => self.all.is_empty(),
+            Shown::Best | Shown::Corrected => self.all.is_empty() && self.made.is_none(),
         }
     }
 
@@ -287,11 +312,19 @@ impl Edits {
     #[must_use]
     pub fn within(&self, from: Timestamp, to: Timestamp) -> Self {
         let reaches = |edit: &&Edit| edit.from < to && from < edit.to;
-        if self.all.iter().all(|edit| reaches(&edit)) {
+        let made = self.made();
+        if made.is_none() && self.all.iter().all(|edit| reaches(&edit)) {
             return self.clone();
         }
         let all: Vec<Edit> = self.all.iter().filter(reaches).cloned().collect();
-        Self { all: all.into(), shown: self.shown }
+        let own = Self { all: all.into(), shown: self.shown, made: None };
+        match made {
+            None => own,
+            Some((derived, inputs)) => {
+                let inputs = inputs.iter().map(|input| input.within(from, to)).collect();
+                own.of_inputs(derived.clone(), inputs)
+            }
+        }
     }
 
     /// Up to when what reached us counts at a time, for a reader who asks what was known by `known_by`.
@@ -352,7 +385,9 @@ impl Edits {
     /// are shown: what stands at the moment is for [`show`](Self::show) to say.
     #[must_use]
     pub fn fills(&self, from: Timestamp, to: Timestamp) -> Vec<Timestamp> {
-        let mut times = Vec::new();
+        let inputs = self.made().map_or(&[][..], |(_, inputs)| inputs);
+        let mut times: Vec<Timestamp> =
+            inputs.iter().flat_map(|input| input.fills(from, to)).collect();
         for edit in &*self.all {
             let Act::Interpolate { every: Some(every), .. } = edit.act else { continue };
             let step = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);

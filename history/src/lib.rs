@@ -23,6 +23,7 @@ mod apply; // from a journal record to the tail
 mod seal; // from the tail to sealed files
 mod merge; // from many small files to few
 mod read; // ranges, buckets, latest
+mod made; // what is made of corrected readings is made again
 mod layers; // as people corrected and approved it
 mod beside; // somebody else who keeps the same readings
 mod rollup; // what intervals come to, kept beside the readings

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use domain::{Aggregation, Edits, Every, ParameterCode, StationCode, Timestamp};
 
 use crate::layers::{self, last_write_wins};
+use crate::made;
 use crate::month::Month;
 use crate::packed::Packed;
 use crate::query::Bucketing;
@@ -309,7 +310,15 @@ impl Shared {
         let files = view.files.iter().filter(|f| f.facts.month == month && f.overlaps(from, to));
         sources.files.extend(files.cloned());
         let versions = self.every_version(view, &sources, series, view.span)?;
-        Ok(layers::shown(versions, edits, view.known_by, view.span_in(month)))
+        let own = layers::shown(versions, edits, view.known_by, view.span_in(month));
+        let Some((derived, inputs)) = edits.made() else { return Ok(own) };
+        let mut of = Vec::with_capacity(inputs.len());
+        for (parameter, edits) in derived.inputs().iter().zip(inputs) {
+            let series = (series.0, parameter.as_str());
+            let view = self.view(series, view.span, view.known_by);
+            of.push(self.points(&view, month, series, edits)?);
+        }
+        Ok(made::again(own, derived, &of, edits.wants_approved()))
     }
 
     /// One month of a series, each time once.

@@ -117,7 +117,17 @@ impl Book {
     ) -> Edits {
         let own = self.edits.get(station).into_iter().flatten();
         let own = own.filter(|edit| &edit.parameter == parameter && shown != Shown::Raw);
-        Edits::new(own.cloned().collect(), shown)
+        let own = Edits::new(own.cloned().collect(), shown);
+        let at = self.stations.iter().find(|known| &known.code == station);
+        let mut declared = at.into_iter().flat_map(|station| &station.profile.derived);
+        match declared.find(|derived| derived.parameter() == parameter) {
+            None => own,
+            Some(derived) => {
+                let inputs = derived.inputs().iter();
+                let inputs = inputs.map(|input| self.edits_of(station, input, shown)).collect();
+                own.of_inputs(derived.clone(), inputs)
+            }
+        }
     }
 
     /// The name of a river, or the word that the station used for it.

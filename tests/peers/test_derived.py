@@ -82,3 +82,44 @@ def test_what_cannot_be_meant_is_refused_in_words(engine):
     done = run(saltline, "station", "derive", "x1", "salinity=salinity-25:pss-78", "conductivity_25=conductivity-25")
     assert done.returncode != 0 and "made after it" in done.stderr, done.stderr
     assert json.loads(saltline.cli("station", "derive", "x1", "-o", "json"))["derived"] == ""
+
+
+def test_a_correction_of_an_input_is_followed_by_what_is_made_of_it(engine):
+    saltline = engine(history={"tail_readings_max": 200, "tail_age_max": "1s"})
+    saltline.key = saltline.station("vam-giong", "--derive", "salinity=salinity:pss-78")
+    saltline.start()
+    sent = rows(192)
+    send(saltline, sent)
+    wait_for("all of them", lambda: len(saltline.readings("vam-giong", "salinity")) == len(sent))
+    raw = saltline.readings("vam-giong", "salinity")
+    at = lambda n: raw[n]["time"]
+    saltline.cli("edit", "add", "vam-giong", "conductivity", "--from", at(10), "--to", at(20), "--offset", "0.5", "--reason", "fouled")
+    saltline.cli("edit", "add", "vam-giong", "conductivity", "--from", at(180), "--to", "2027-01-01T00:00:00Z", "--remove", "--reason", "buried")
+
+    def right(n):
+        values = sent[n]["values"]
+        return gsw.SP_from_C(values["conductivity"] + (0.5 if 10 <= n < 20 else 0), values["water_temperature"], 0)
+
+    wait_for("the correction", lambda: saltline.readings("vam-giong", "salinity")[10].get("layer") == "corrected")
+    found = saltline.readings("vam-giong", "salinity")
+    for n, row in enumerate(found):
+        layer = "corrected" if 10 <= n < 20 or 180 <= n else None
+        assert row.get("layer") == layer and row["time"] == at(n)
+        if n < 180:
+            assert math.isclose(row["value"], right(n), rel_tol=1e-9), (n, row)
+        else:
+            assert (row["value"], row["flag"]) == (None, 9)
+    span = f"from={at(0)}&to=2027-01-01T00:00:00Z"
+    again = saltline.get(f"/api/v1/stations/vam-giong/readings?parameter=salinity&{span}&layer=raw")["readings"]
+    assert [row["value"] for row in again] == [row["value"] for row in raw]
+    # Days, the newest value and hours above a limit go by it as well.
+    month = saltline.get(f"/api/v1/stations/vam-giong/readings?parameter=salinity&{span}&every=month")["readings"][0]
+    values = [right(n) for n in range(180)]
+    assert month["count"] == 180 and math.isclose(month["mean"], sum(values) / 180, rel_tol=1e-9)
+    latest = {row["parameter"]: row for row in saltline.get("/api/v1/latest")}
+    assert math.isclose(latest["salinity"]["value"], right(179), rel_tol=1e-9)
+    # An edit of salinity itself stands above it.
+    saltline.cli("edit", "add", "vam-giong", "salinity", "--from", at(12), "--to", at(13), "--offset", "1", "--reason", "by hand")
+    wait_for("it", lambda: math.isclose(saltline.readings("vam-giong", "salinity")[12]["value"], raw[12]["value"] + 1, rel_tol=1e-9))
+    saltline.cli("edit", "withdraw", "1", "--reason", "a mistake")
+    wait_for("it is as before", lambda: saltline.readings("vam-giong", "salinity")[10]["value"] == raw[10]["value"])

@@ -4,16 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use domain::{Every, Flag, Layer, Parameter, Shown, Station, Timestamp};
 use serde::{Serialize, Serializer};
 
 use super::form::Form;
 use super::{Segment, finite, station};
-use super::{columns, csv, geojson};
+use super::{columns, csv, geojson, times};
 use crate::nearest::nearest;
 use crate::problem::Problem;
 use crate::query::Pairs;
@@ -56,7 +56,8 @@ struct Series {
     /// Where nobody measures it: what it is made of, and how.
     #[serde(skip_serializing_if = "Option::is_none")]
     derived: Option<Derivation>,
-    readings: Vec<Row>,
+    #[serde(serialize_with = "written_rows")]
+    readings: Vec<(Timestamp, Row)>,
 }
 
 /// How a parameter is made of others.
@@ -120,14 +121,17 @@ pub(super) struct Interval {
     pub(super) flag: u8,
 }
 
-/// Without a text of its own for each of a year's readings.
+fn written_rows<S: Serializer>(rows: &[(Timestamp, Row)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(rows.iter().map(|(_, row)| row))
+}
+
 pub(super) fn written_time<S: Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(time)
+    times::with_text(*time, |text| to.serialize_str(text))
 }
 
 fn written_some_time<S: Serializer>(time: &Option<Timestamp>, to: S) -> Result<S::Ok, S::Error> {
     match time {
-        Some(time) => to.collect_str(time),
+        Some(time) => written_time(time, to),
         None => to.serialize_none(),
     }
 }
@@ -167,7 +171,7 @@ pub(crate) async fn readings(
     let next = page.next;
     let whole = next.is_none();
     let mut response = match form {
-        Form::Json => Json(series(station, parameter, page)).into_response(),
+        Form::Json => json(&series(station, parameter, page)),
         Form::GeoJson => geojson::feature(station, &series(station, parameter, page)),
         Form::Arrow | Form::Parquet => {
             columns::file(station, &[(parameter, page.rows)], form, whole)?
@@ -206,7 +210,7 @@ async fn all(
         AllSeries { station: station.code.to_string(), series: all.collect() }
     };
     let mut response = match form {
-        Form::Json => Json(said(pages)).into_response(),
+        Form::Json => json(&said(pages)),
         Form::GeoJson => geojson::feature(station, &said(pages)),
         Form::Arrow | Form::Parquet => columns::file(station, &rows(pages), form, whole)?,
         Form::Csv(lang) => csv::table(station, &rows(pages), (asked.every.is_some(), whole), lang),
@@ -215,13 +219,25 @@ async fn all(
     Ok(response)
 }
 
+/// As `axum::Json` answers, from room that an answer of a year does not outgrow by doubling.
+fn json(said: &impl Serialize) -> Response {
+    let mut text = Vec::with_capacity(JSON_ROOM);
+    match serde_json::to_writer(&mut text, said) {
+        Ok(()) => ([(CONTENT_TYPE, "application/json")], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// 36,000 readings of 60 bytes; what is not used is never touched, so it is no memory.
+const JSON_ROOM: usize = 2_400_000;
+
 fn series(station: &Station, parameter: &Parameter, page: Page) -> Series {
     Series {
         station: station.code.to_string(),
         parameter: parameter.code.to_string(),
         unit: parameter.unit.clone(),
         derived: Derivation::of(station, parameter),
-        readings: page.rows.into_iter().map(|(_, row)| row).collect(),
+        readings: page.rows,
     }
 }
 
