@@ -56,7 +56,7 @@ peers: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv $(STAMPS)/npm-peers $(STAMP
 	$(SAY) 'Real peers: paho, mosquitto, aiosmtpd, an SMSC from npm, Chromium, QuestDB; power cuts; full disk; real records'
 	$(VENV)/bin/python -m pytest tests/peers --numprocesses 3 --dist loadfile --no-loadscope-reorder --color=yes
 
-bench: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv
+bench: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv $(STAMPS)/questdb
 	$(SAY) 'Building with optimisation'
 	cargo build --release --locked --bins --examples --workspace
 	cargo bench --workspace --locked
@@ -67,6 +67,7 @@ bench: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv
 	$(VENV)/bin/python benches/modbus.py
 	$(VENV)/bin/python benches/files.py
 	$(VENV)/bin/python benches/quality.py
+	$(VENV)/bin/python benches/history.py --grow 2,20
 	SALTLINE_MODBUS_POLLS=1000000 cargo test --release --locked --workspace --test modbus no_answer -- --nocapture
 
 # Seconds for each target of `make fuzz`.

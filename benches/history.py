@@ -3,8 +3,8 @@ and into the peers by their line protocol; then the same questions over HTTP on 
 
     benches/history.py [--quick] [--stations 200] [--peer-stations 50] [--grow 0.01,0.1,1]
 
-A peer is measured where its program is: VictoriaMetrics in $VICTORIA_METRICS, QuestDB's jar in $QUESTDB_JAR (run with the
-Java that is there), InfluxDB 1.x in $INFLUXD. They get the first stations; what depends on how many is said per reading.
+A peer is measured where its program is: QuestDB's jar in $QUESTDB_JAR or where `make peers` puts it (run with the Java that
+is there), VictoriaMetrics in $VICTORIA_METRICS, InfluxDB 1.x in $INFLUXD. They get as many stations as ours unless told.
 """
 
 import argparse
@@ -71,9 +71,11 @@ def size_of(folder):
     return sum(path.stat().st_size for path in pathlib.Path(folder).rglob("*") if path.is_file())
 
 
-def peak_mib(pid):
+def memory_mib(pid):
+    """Resident memory after all questions, and the most there ever was."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return round(int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024, 1)
+    now, peak = (int(re.search(rf"{word}:\s+(\d+)", status).group(1)) for word in ("VmRSS", "VmHWM"))
+    return {"rss_mib": round(now / 1024, 1), "peak_mib": round(peak / 1024, 1)}
 
 
 def children_cpu():
@@ -109,14 +111,14 @@ def ours(folder, csv, readings, stations):
     http_of.ask(asked["above"])
     cold = round((time.perf_counter() - began) * 1e3, 1)
     answers = {name: http_of.median_ms(path) for name, path in asked.items()}
-    peak = peak_mib(engine.process.pid)
+    memory = memory_mib(engine.process.pid)
     engine.stop(60)
     return {
-        "store": "saltline", "stations": stations, "readings": readings, "answers": answers, "above_cold_ms": cold,
+        "bench": "history", "store": "saltline", "stations": stations, "readings": readings, "answers": answers, "above_cold_ms": cold,
         "bytes_per_reading": round(settled_bytes / readings, 3), "bytes_per_reading_as_imported": round(history / readings, 3),
         "journal_bytes_per_reading": round(journal / readings, 3),
         "readings_per_cpu_s": round(readings / cpu), "with_settling_per_cpu_s": round(readings / (cpu + settling)),
-        "import_s": round(wall, 1), "rss_mib": peak}
+        "import_s": round(wall, 1), **memory}
 
 
 def settled(engine, asking):
@@ -171,15 +173,15 @@ def peer(name, command, port, data, lines, readings, stations, write, flush, ask
         flush(asking)
         cpu, wall = cpu_when_idle(process.pid), time.monotonic() - began
         answers = {question: asking.median_ms(path) for question, path in asked.items()}
-        peak = peak_mib(process.pid)
+        memory = memory_mib(process.pid)
     finally:
         process.terminate()
         process.wait(60)
     # Once it ended: VictoriaMetrics writes what it has in memory then.
     return {
-        "store": name, "stations": stations, "readings": readings, "answers": answers,
+        "bench": "history", "store": name, "stations": stations, "readings": readings, "answers": answers,
         "bytes_per_reading": round(size_of(data) / readings, 3), "readings_per_cpu_s": round(readings / cpu),
-        "import_s": round(wall, 1), "rss_mib": peak}
+        "import_s": round(wall, 1), **memory}
 
 
 def victoria(program, folder, lines, readings, stations):
@@ -248,6 +250,9 @@ def main():
     words.add_argument("--grow", default="", help="stations at which ours is measured as well, as 2,20,200")
     words.add_argument("--without-ours", action="store_true")
     words = words.parse_args()
+    jars = sorted((ROOT / "tests/peers/questdb/lib").glob("questdb-*.jar"))
+    if jars and not QUICK:
+        os.environ.setdefault("QUESTDB_JAR", str(jars[-1]))
     peers = [(victoria, "VICTORIA_METRICS"), (questdb, "QUESTDB_JAR"), (influx, "INFLUXD")]
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR", ROOT / "artefacts")) as root:
         root = pathlib.Path(root)
