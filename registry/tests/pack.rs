@@ -183,13 +183,55 @@ async fn an_entry_that_the_book_refuses_is_named_with_its_file() {
     assert_eq!(registry.people().await.unwrap(), [], "all or nothing");
 }
 
+#[tokio::test]
+async fn what_is_made_is_kept_with_its_method_and_what_cannot_be_made_is_named() {
+    let (registry, _folder) = book().await;
+    let of = |text: &str| format!("{STATION}\n[[station.derived]]\n{text}");
+    let salinity = "parameter = \"salinity\"\nmethod = \"salinity:pss-78\"\nwithin = \"5m\"";
+    let text = of(salinity);
+    let pack = read(&[("stations.toml", &text)]).unwrap();
+    pack.apply(&registry).await.unwrap();
+    let station = registry.stations().await.unwrap().remove(0);
+    let [derived] = station.profile.derived.as_slice() else { panic!("{station:?}") };
+    let inputs: Vec<_> = derived.inputs().iter().map(|code| code.as_str()).collect();
+    assert_eq!(
+        (derived.parameter().as_str(), inputs.as_slice()),
+        ("salinity", &["conductivity", "water_temperature"][..])
+    );
+    assert_eq!(
+        (derived.method().to_string().as_str(), derived.apart_max().as_secs()),
+        ("salinity:pss-78", 300)
+    );
+    assert_eq!(registry.station(&station.code).await.unwrap().unwrap(), station);
+    for (text, part) in [
+        ("parameter = \"salinity\"\nmethod = \"magic\"", "derives nothing"),
+        ("parameter = \"salinity\"", "method"),
+        (
+            "parameter = \"salinity\"\nmethod = \"salinity:pss-78\"\ninputs = [\"conductivity\"]",
+            "made of 2",
+        ),
+        ("parameter = \"salinity\"\nmethod = \"salinity:pss-78\"\nwithin = \"2h\"", "an hour"),
+        ("parameter = \"conductivity\"\nmethod = \"conductivity-25\"", "itself"),
+    ] {
+        let error = read(&[("stations.toml", &of(text))]).unwrap_err();
+        assert!(chain(&error).contains(part), "{part}: {}", chain(&error));
+    }
+    let unknown = of("parameter = \"brightness\"\nmethod = \"conductivity-25\"");
+    let error = read(&[("stations.toml", &unknown)]).unwrap().apply(&registry).await.unwrap_err();
+    assert!(
+        chain(&error).contains("`brightness`, which is not in the registry"),
+        "{}",
+        chain(&error)
+    );
+}
+
 #[test]
 fn a_slip_in_a_key_is_answered_with_the_nearest_right_one() {
     check(
         "stations.toml",
         "[[station]]\ncode = \"xuan-hoa\"\nname = \"Xuân Hòa\"\nintervall = \"5m\"",
         &expect![
-            "stations.toml: station[xuan-hoa].intervall: unknown key; did you mean `interval`? (known: code, name, lat, lon, river, km_from_mouth, interval, known_as, utc_offset, format, field, layout)"
+            "stations.toml: station[xuan-hoa].intervall: unknown key; did you mean `interval`? (known: code, name, lat, lon, river, km_from_mouth, interval, known_as, utc_offset, format, field, layout, derived)"
         ],
     );
     check(
