@@ -115,10 +115,12 @@ impl Book {
         parameter: &ParameterCode,
         shown: Shown,
     ) -> Edits {
+        let edited = self.edits.contains_key(station);
         let own = self.edits.get(station).into_iter().flatten();
         let own = own.filter(|edit| &edit.parameter == parameter && shown != Shown::Raw);
         let own = Edits::new(own.cloned().collect(), shown);
-        let at = self.stations.iter().find(|known| &known.code == station);
+        // Nothing is made again where nobody corrected anything.
+        let at = edited.then(|| self.station(station.as_str())).flatten();
         let mut declared = at.into_iter().flat_map(|station| &station.profile.derived);
         match declared.find(|derived| derived.parameter() == parameter) {
             None => own,

@@ -193,7 +193,7 @@ async fn what_is_made_is_kept_with_its_method_and_what_cannot_be_made_is_named()
     pack.apply(&registry).await.unwrap();
     let station = registry.stations().await.unwrap().remove(0);
     let [derived] = station.profile.derived.as_slice() else { panic!("{station:?}") };
-    let inputs: Vec<_> = derived.inputs().iter().map(|code| code.as_str()).collect();
+    let inputs: Vec<_> = derived.inputs().iter().map(domain::ParameterCode::as_str).collect();
     assert_eq!(
         (derived.parameter().as_str(), inputs.as_slice()),
         ("salinity", &["conductivity", "water_temperature"][..])

@@ -7,11 +7,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse, Response};
+use domain::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
 use super::form::Form;
 use super::geojson;
+use super::readings::written_time;
 use crate::headers::tag_of;
 use crate::problem::Problem;
 use crate::query::Pairs;
@@ -19,12 +21,13 @@ use crate::shown;
 use crate::site::Site;
 
 #[derive(Serialize)]
-struct LatestSaid {
-    station: String,
-    parameter: String,
-    time: String,
+struct LatestSaid<'a> {
+    station: &'a str,
+    parameter: &'a str,
+    #[serde(serialize_with = "written_time")]
+    time: Timestamp,
     value: f64,
-    unit: String,
+    unit: &'a str,
     flag: u8,
     age_s: u64,
 }
@@ -49,28 +52,31 @@ pub(crate) async fn latest(
     let mut tagged = Vec::new();
     for value in newest.iter().filter(|value| value.value.is_finite()) {
         let row = LatestSaid {
-            station: value.station.to_string(),
-            parameter: value.parameter.to_string(),
-            time: value.taken_at.to_string(),
+            station: value.station.as_str(),
+            parameter: value.parameter.as_str(),
+            time: value.taken_at,
             value: value.value,
             unit: book
                 .parameter(value.parameter.as_str())
-                .map(|parameter| parameter.unit.clone())
+                .map(|parameter| parameter.unit.as_str())
                 .unwrap_or_default(),
             flag: value.flag.number(),
             age_s: now.since(value.taken_at).as_secs(),
         };
-        let key =
-            format!("{} {} {} {} {}\n", row.station, row.parameter, row.time, row.value, row.flag);
-        tagged.extend(key.into_bytes());
+        for part in [row.station, row.parameter] {
+            tagged.extend(part.bytes().chain([b' ']));
+        }
+        tagged.extend(row.time.as_millis().to_le_bytes());
+        tagged.extend(row.value.to_bits().to_le_bytes());
+        tagged.push(row.flag);
         said.push(row);
     }
     if form == Form::GeoJson {
-        let mut stations: BTreeMap<&str, Vec<&LatestSaid>> = BTreeMap::new();
+        let mut stations: BTreeMap<&str, Vec<&LatestSaid<'_>>> = BTreeMap::new();
         for row in &said {
-            stations.entry(&row.station).or_default().push(row);
+            stations.entry(row.station).or_default().push(row);
         }
-        let feature = |(code, rows): (&str, Vec<&LatestSaid>)| {
+        let feature = |(code, rows): (&str, Vec<&LatestSaid<'_>>)| {
             let station = book.station(code)?;
             Some(geojson::one(station, &json!({ "name": station.name, "latest": rows })))
         };
