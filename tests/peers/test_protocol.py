@@ -9,6 +9,7 @@ import collections
 import json
 import os
 import random
+import re
 import signal
 import socket
 import struct
@@ -185,12 +186,24 @@ def test_qos_2_is_exactly_once_through_twenty_broken_connections_on_both_sides(p
     expiry = 3600
     reader = client(f"reader-{top}", version=version, clean=False, expiry=expiry)
     publisher = client(f"publisher-{top}", version=version, clean=False, expiry=expiry)
+    # paho 2.1 that loses two connections in a row, the second before its CONNACK, forgets that it had sent a PUBREL and
+    # publishes anew with the same identifier ([MQTT-4.4.0-1] wants the PUBREL). To a broker that had let go of the
+    # identifier this is another message; such a one may come twice, and no other.
+    released, anew, numbers = set(), set(), {}
+
+    def heard(_client, _userdata, _level, text):
+        if found := re.match(r"Sending PUBREL \(Mid: (\d+)\)", text):
+            released.add(int(found[1]))
+        elif (found := re.match(r"Sending PUBLISH \(d\d, q2, r0, m(\d+)\)", text)) and int(found[1]) in released:
+            anew.add(int(found[1]))
+
+    publisher.paho.on_log = heard
     for each in (reader, publisher):
         each.paho.reconnect_delay_set(min_delay=0.01, max_delay=0.05)
     reader.subscribe(top, qos=2)
     count, cuts = 400, 20
     for number in range(count):
-        publisher.paho.publish(top, str(number), qos=2)
+        numbers[publisher.paho.publish(top, str(number), qos=2).mid] = number
         if number % (count // cuts) == 7:
             victim = rng.choice([reader, publisher])
             try:
@@ -202,7 +215,9 @@ def test_qos_2_is_exactly_once_through_twenty_broken_connections_on_both_sides(p
     settled(client(f"last-{top}", version=version), top)
     seen = [int(m.payload) for m in reader.messages]
     doubled = [number for number, times in collections.Counter(seen).items() if times != 1]
-    assert not doubled and len(seen) == count
+    may = {numbers[mid] for mid in anew}
+    assert set(doubled) <= may and len(seen) == count + len(doubled), (doubled, may)
+    assert len(may) <= 3 * 20, "it does that seldom, with what it has in flight"
     assert 10 < len(reader.gone) + len(publisher.gone), "the connections were not broken"
 
 

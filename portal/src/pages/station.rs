@@ -188,7 +188,8 @@ impl<'a> Here<'a> {
         let derived = self.station.profile.derived.iter();
         let derived = derived.into_iter().find(|it| *it.parameter() == parameter.code)?;
         let method = derived.method();
-        Some(self.lang.say(&method.name_vi(), &method.name_en()).to_owned())
+        let name = self.lang.say(&method.name_vi(), &method.name_en()).to_owned();
+        Some(format!("{}: {name}", self.lang.say("cách tính", "method")))
     }
 
     fn ranges(&self, parameter: Option<&str>) -> Markup {
