@@ -50,7 +50,8 @@ def imported(engine, csv, before=None):
 
 
 def memory(root):
-    stations, until = (3, "2025-10-08T00:00:00Z") if QUICK else (334, "2027-10-01T00:00:00Z")
+    history.FROM = "2024-10-01T00:00:00Z"
+    stations, until = (3, "2024-10-08T00:00:00Z") if QUICK else (334, "2026-10-01T00:00:00Z")
     csv, readings = history.make(root, "csv", stations, until)
     engine, limited = conftest.Engine(root), Limited()
     try:
@@ -81,7 +82,8 @@ def memory(root):
 
 
 def decade(root):
-    stations, until = (2, "2025-10-20T00:00:00Z") if QUICK else (33, "2035-10-01T00:00:00Z")
+    history.FROM = "2016-10-01T00:00:00Z"
+    stations, until = (2, "2016-10-20T00:00:00Z") if QUICK else (33, "2026-10-01T00:00:00Z")
     csv, readings = history.make(root, "csv", stations, until)
     engine = conftest.Engine(root)
     import_s = imported(engine, csv)
