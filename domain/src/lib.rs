@@ -4,6 +4,7 @@
 mod time; // one instant, one clock, one local time
 mod code; // names that are also keys
 mod flag; // how far a number can be trusted
+mod test_flags; // and what each test said of it
 mod composed; // and what is made of several
 mod every; // how time is cut
 mod parameter; // what is measured, in which one unit
@@ -48,5 +49,6 @@ pub use refusal::{Reason, Refusal};
 pub use report::{Report, Said, Stated, Status};
 pub use rule::{LEVELS_MAX, Level, Rule, RuleError};
 pub use station::{Mapping, Place, Profile, Station};
+pub use test_flags::{NotTestFlags, QualityTest, Revised, TestFlags};
 pub use time::{BadTime, Clock, Timestamp, VIETNAM_OFFSET_S, parse_utc_offset};
 pub use verdict::{Verdict, Water, Why};
