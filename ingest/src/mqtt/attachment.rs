@@ -91,9 +91,20 @@ impl Attachment {
 
     /// Something waits in the session.
     pub(super) fn notify(&self) {
-        if !self.mail.swap(true, Ordering::AcqRel) {
-            self.waker.wake();
+        if self.mark() {
+            self.wake();
         }
+    }
+
+    /// The same, but whoever calls it wakes the connection too, where it says so: it does not know of its mail yet.
+    #[must_use]
+    pub(super) fn mark(&self) -> bool {
+        !self.mail.swap(true, Ordering::AcqRel)
+    }
+
+    /// Has the connection look.
+    pub(super) fn wake(&self) {
+        self.waker.wake();
     }
 
     /// It is over. The first reason stands.

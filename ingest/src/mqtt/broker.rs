@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::Config;
 use super::attachment::{Attachment, Kick};
 use super::counters::{Counters, dropped};
+use super::crowd::Crowd;
 use super::keep::{Body, Change, Line, SessionLog, Testament};
 use super::message::Published;
 use super::peer::{Destination, Peer};
@@ -34,6 +35,8 @@ pub(super) struct Broker {
     pub(super) waiting_wills: AtomicUsize,
     /// What nobody of a group could take.
     pub(super) strays: Strays,
+    /// Whom one message concerns beside many others.
+    pub(super) crowd: Arc<Crowd>,
     /// What is remembered on disk; `None` keeps everything in memory.
     pub(super) log: Option<SessionLog>,
     pub(super) config: Arc<Config>,
@@ -77,6 +80,7 @@ impl Broker {
             retained: RwLock::new(retained),
             waiting_wills: AtomicUsize::new(0),
             strays: Strays::new(&config),
+            crowd: Arc::default(),
             log,
             config,
             counters: Counters::new(),

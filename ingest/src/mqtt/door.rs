@@ -181,6 +181,7 @@ impl Door {
         if let Some(log) = self.shared.broker.log.clone() {
             chores.spawn(log.wake_waiting());
         }
+        chores.spawn(Arc::clone(&self.shared.broker.crowd).serve());
         self.accept_until(&stop, &mut connections).await;
         let Self { shared, plain, tls, guests, .. } = self;
         drop((plain, tls, guests));

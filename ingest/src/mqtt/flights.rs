@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use journal::Position;
+use rustc_hash::FxHashSet;
 
 use super::keep::LetterNo;
 use super::message::Letter;
@@ -17,6 +18,8 @@ pub(super) struct Flights {
     /// How many of them this connection has been sent.
     sent: usize,
     last_id: u16,
+    /// The ids of all of them: a client that acknowledges nothing must not make each next one look at all before it.
+    taken: FxHashSet<u16>,
     /// Of the letters among them.
     bytes: usize,
 }
@@ -83,6 +86,7 @@ impl Flights {
         let id = self.free_id();
         self.bytes += letter.message.bytes();
         let no = letter.no;
+        self.taken.insert(id);
         self.all.push_back(Flight { id, stage: Stage::Sent(letter), again: false, no, gate: 0 });
         id
     }
@@ -99,6 +103,7 @@ impl Flights {
     /// One that was on its way when the log ended.
     pub(super) fn restore(&mut self, id: u16, no: LetterNo, stage: Stage) {
         let flight = Flight { id, stage, again: true, no: Some(no), gate: 0 };
+        self.taken.insert(id);
         self.bytes += flight.bytes();
         self.all.push_back(flight);
     }
@@ -203,6 +208,7 @@ impl Flights {
         let flight = self.all.remove(at)?;
         self.sent -= usize::from(at < self.sent);
         self.bytes -= flight.bytes();
+        self.taken.remove(&flight.id);
         Some(flight)
     }
 
@@ -211,7 +217,7 @@ impl Flights {
         loop {
             self.last_id = self.last_id.wrapping_add(1).max(1);
             let id = self.last_id;
-            if self.find(id).is_none() {
+            if !self.taken.contains(&id) {
                 return id;
             }
         }

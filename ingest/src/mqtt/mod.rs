@@ -35,6 +35,7 @@ mod strays; // what nobody of a group can take now
 mod session; // what is remembered of a client
 mod flights; // what is on its way to it
 mod aliases; // numbers for topics
+mod crowd; // many who have mail
 mod attachment; // the string between a session and its connection
 mod message; // what is passed on
 mod retained; // what is kept for those who come later

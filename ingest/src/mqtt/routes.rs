@@ -7,6 +7,7 @@ use std::time::Instant;
 use journal::Position;
 
 use super::broker::Broker;
+use super::crowd::Crowd;
 use super::keep::Line;
 use super::message::{Letter, Message, Published};
 use super::posting::Origin;
@@ -60,7 +61,7 @@ impl Broker {
         let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
         let kept = match self.subscriptions.load(Ordering::Relaxed) {
             0 => Vec::new(),
-            _ => deliver(&tree, message, retain, origin.session()),
+            _ => self.deliver(&tree, message, retain, origin.session()),
         };
         self.keep(message, retain, origin, kept)
     }
@@ -202,43 +203,47 @@ impl Broker {
         let write = |message: &Message, addressed| self.keep_retained(message, addressed);
         session.deliver_retained(letters, self.config.retained_messages_max, write)
     }
-}
 
-/// Gives the message to everybody who subscribed to its topic, and says whose letters the log has to know first.
-fn deliver(
-    tree: &Tree<Route>,
-    message: &Arc<Message>,
-    retain: bool,
-    from: Option<&Arc<Session>>,
-) -> Vec<Kept> {
-    let mut kept = Vec::new();
-    let mut found: Vec<&Subscriber> = Vec::new();
-    tree.matching(&message.topic, &mut |route| match route {
-        Route::Shared(share) => kept.extend(share.deliver(message, retain)),
-        Route::Own(subscriber) => {
-            let own = from.is_some_and(|from| Arc::ptr_eq(from, &subscriber.session));
-            if !(own && subscriber.options.no_local) {
-                found.push(subscriber);
+    /// Gives the message to everybody who subscribed to its topic, and says whose letters the log has to know first.
+    fn deliver(
+        &self,
+        tree: &Tree<Route>,
+        message: &Arc<Message>,
+        retain: bool,
+        from: Option<&Arc<Session>>,
+    ) -> Vec<Kept> {
+        let mut kept = Vec::new();
+        let mut found: Vec<&Subscriber> = Vec::new();
+        tree.matching(&message.topic, &mut |route| match route {
+            Route::Shared(share) => kept.extend(share.deliver(message, retain)),
+            Route::Own(subscriber) => {
+                let own = from.is_some_and(|from| Arc::ptr_eq(from, &subscriber.session));
+                if !(own && subscriber.options.no_local) {
+                    found.push(subscriber);
+                }
             }
-        }
-    });
-    // One copy for each session, with the highest QoS of its filters that match, and all their identifiers.
-    let place = |subscriber: &Subscriber| Arc::as_ptr(&subscriber.session).addr();
-    found.sort_unstable_by_key(|&it| (place(it), u8::MAX - it.options.qos));
-    for filters in found.chunk_by(|&one, &other| place(one) == place(other)) {
-        let session = &filters[0].session;
-        let addressed = session.deliver(Letter {
-            message: Arc::clone(message),
-            qos: message.qos.min(filters[0].options.qos),
-            retain: retain && filters.iter().any(|it| it.options.keep_retain),
-            ids: filters.iter().map(|it| it.options.id).filter(|&id| id != 0).collect(),
-            share: None,
-            no: None,
         });
-        let kept_one = |addressed| Kept { session: Arc::clone(session), addressed };
-        kept.extend(addressed.map(kept_one));
+        // One copy for each session, with the highest QoS of its filters that match, and all their identifiers.
+        let place = |subscriber: &Subscriber| Arc::as_ptr(&subscriber.session).addr();
+        found.sort_unstable_by_key(|&it| (place(it), u8::MAX - it.options.qos));
+        let mut crowd = Crowd::is_one(found.len()).then(Vec::new);
+        for filters in found.chunk_by(|&one, &other| place(one) == place(other)) {
+            let session = &filters[0].session;
+            let letter = Letter {
+                message: Arc::clone(message),
+                qos: message.qos.min(filters[0].options.qos),
+                retain: retain && filters.iter().any(|it| it.options.keep_retain),
+                ids: filters.iter().map(|it| it.options.id).filter(|&id| id != 0).collect(),
+                share: None,
+                no: None,
+            };
+            let addressed = session.deliver(letter, crowd.as_mut());
+            let kept_one = |addressed| Kept { session: Arc::clone(session), addressed };
+            kept.extend(addressed.map(kept_one));
+        }
+        self.crowd.wake(crowd.unwrap_or_default());
+        kept
     }
-    kept
 }
 
 /// What a session made of a filter.

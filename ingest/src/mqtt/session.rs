@@ -168,8 +168,13 @@ impl Session {
     }
 
     /// Puts a letter into the queue. Over the bound the policy says what is dropped. Where the session is kept, returns
-    /// what the log has to know of it; until it does, the letter waits.
-    pub(super) fn deliver(&self, letter: Letter) -> Option<Addressed> {
+    /// what the log has to know of it; until it does, the letter waits. A connection that has mail now is woken, or
+    /// joins the others of a `crowd`.
+    pub(super) fn deliver(
+        &self,
+        letter: Letter,
+        crowd: Option<&mut Vec<Arc<Attachment>>>,
+    ) -> Option<Addressed> {
         let mut state = self.state();
         if state.ended
             || state.overflowed
@@ -183,7 +188,7 @@ impl Session {
             dropped(reason);
             return None;
         }
-        self.take_in(&mut state, letter)
+        self.take_in(&mut state, letter, crowd)
     }
 
     /// What the policy does about a letter that does not fit. Does it fit now? What may be lost on its way anyway (QoS 0)
@@ -238,12 +243,23 @@ impl Session {
         if state.ended || state.overflowed || !fits || !self.has_room(&state, &letter) {
             return Err(letter);
         }
-        Ok(self.take_in(&mut state, letter))
+        Ok(self.take_in(&mut state, letter, None))
     }
 
-    fn take_in(&self, state: &mut State, mut letter: Letter) -> Option<Addressed> {
+    fn take_in(
+        &self,
+        state: &mut State,
+        mut letter: Letter,
+        crowd: Option<&mut Vec<Arc<Attachment>>>,
+    ) -> Option<Addressed> {
         let addressed = self.line.as_ref().and_then(|line| state.number(&mut letter, line));
+        let ready = letter.is_ready();
         state.enqueue(letter);
+        match (state.attached.as_ref().filter(|_| ready), crowd) {
+            (Some(attached), Some(crowd)) if attached.mark() => crowd.push(Arc::clone(attached)),
+            (Some(attached), None) => attached.notify(),
+            (Some(_) | None, _) => (),
+        }
         addressed
     }
 
@@ -462,11 +478,7 @@ impl State {
 
     fn enqueue(&mut self, letter: Letter) {
         self.queue_bytes += letter.message.bytes();
-        let ready = letter.is_ready();
         self.queue.push_back(letter);
-        if let Some(attached) = self.attached.as_ref().filter(|_| ready) {
-            attached.notify();
-        }
     }
 
     /// Gives a letter its number in the log; none to QoS 0, which is not kept.
