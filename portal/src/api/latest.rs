@@ -1,35 +1,52 @@
 //! `latest`: the newest value of everything, with its age.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use domain::Timestamp;
-use serde::Serialize;
+use domain::{ParameterCode, StationCode, Timestamp};
+use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use super::form::Form;
-use super::geojson;
 use super::readings::written_time;
+use super::{geojson, written};
 use crate::headers::tag_of;
 use crate::problem::Problem;
 use crate::query::Pairs;
 use crate::shown;
 use crate::site::Site;
 
+/// A line of the answer.
 #[derive(Serialize)]
-struct LatestSaid<'a> {
-    station: &'a str,
-    parameter: &'a str,
+pub(super) struct LatestSaid<'a> {
+    #[serde(serialize_with = "shown_as_text")]
+    pub(super) station: &'a StationCode,
+    #[serde(serialize_with = "shown_as_text")]
+    pub(super) parameter: &'a ParameterCode,
     #[serde(serialize_with = "written_time")]
-    time: Timestamp,
-    value: f64,
-    unit: &'a str,
-    flag: u8,
-    age_s: u64,
+    pub(super) time: Timestamp,
+    pub(super) value: f64,
+    pub(super) unit: &'a str,
+    pub(super) flag: u8,
+    pub(super) age_s: u64,
+}
+
+fn unwritten(error: &serde_json::Error) -> Problem {
+    tracing::error!(%error, "an answer cannot be written");
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal",
+        "the answer cannot be written",
+        error.to_string(),
+    )
+}
+
+fn shown_as_text<S: Serializer>(code: &impl Display, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(code)
 }
 
 /// `GET /api/v1/latest?as_of=&layer=&format=`. The tag leaves the ages out: they change with every second, and the reader can count.
@@ -52,8 +69,8 @@ pub(crate) async fn latest(
     let mut tagged = Vec::new();
     for value in newest.iter().filter(|value| value.value.is_finite()) {
         let row = LatestSaid {
-            station: value.station.as_str(),
-            parameter: value.parameter.as_str(),
+            station: &value.station,
+            parameter: &value.parameter,
             time: value.taken_at,
             value: value.value,
             unit: book
@@ -63,7 +80,7 @@ pub(crate) async fn latest(
             flag: value.flag.number(),
             age_s: now.since(value.taken_at).as_secs(),
         };
-        for part in [row.station, row.parameter] {
+        for part in [row.station.as_str(), row.parameter.as_str()] {
             tagged.extend(part.bytes().chain([b' ']));
         }
         tagged.extend(row.time.as_millis().to_le_bytes());
@@ -74,7 +91,7 @@ pub(crate) async fn latest(
     if form == Form::GeoJson {
         let mut stations: BTreeMap<&str, Vec<&LatestSaid<'_>>> = BTreeMap::new();
         for row in &said {
-            stations.entry(row.station).or_default().push(row);
+            stations.entry(row.station.as_str()).or_default().push(row);
         }
         let feature = |(code, rows): (&str, Vec<&LatestSaid<'_>>)| {
             let station = book.station(code)?;
@@ -84,5 +101,7 @@ pub(crate) async fn latest(
         response.headers_mut().insert(header::ETAG, tag_of(&tagged));
         return Ok(response);
     }
-    Ok(([(header::ETAG, tag_of(&tagged))], Json(said)).into_response())
+    let text = written::latest(&said).map_err(|error| unwritten(&error))?;
+    let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(([kind, (header::ETAG, tag_of(&tagged))], text).into_response())
 }

@@ -10,6 +10,7 @@ mod csv; // as a table for a spreadsheet
 mod columns; // as columns for other programs
 mod geojson; // with its place
 mod times; // and when
+mod written; // and with them rows, in thousands
 pub(crate) mod latest; // what was measured last
 pub(crate) mod warnings; // how the water stands under each rule
 pub(crate) mod alerts; // what was made of it for people

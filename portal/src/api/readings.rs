@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 
 use super::form::Form;
 use super::{Segment, finite, station};
-use super::{columns, csv, geojson, times};
+use super::{columns, csv, geojson, times, written};
 use crate::nearest::nearest;
 use crate::problem::Problem;
 use crate::query::Pairs;
@@ -48,21 +48,29 @@ struct Asked {
     shown: Shown,
 }
 
+/// Rows of one parameter at one station.
 #[derive(Serialize)]
-struct Series {
-    station: String,
-    parameter: String,
-    unit: String,
+pub(super) struct Series {
+    #[serde(flatten)]
+    pub(super) about: About,
+    #[serde(serialize_with = "written_rows")]
+    pub(super) readings: Vec<(Timestamp, Row)>,
+}
+
+/// What is said of a series before its rows.
+#[derive(Serialize)]
+pub(super) struct About {
+    pub(super) station: String,
+    pub(super) parameter: String,
+    pub(super) unit: String,
     /// Where nobody measures it: what it is made of, and how.
     #[serde(skip_serializing_if = "Option::is_none")]
-    derived: Option<Derivation>,
-    #[serde(serialize_with = "written_rows")]
-    readings: Vec<(Timestamp, Row)>,
+    pub(super) derived: Option<Derivation>,
 }
 
 /// How a parameter is made of others.
 #[derive(Serialize)]
-struct Derivation {
+pub(super) struct Derivation {
     method: String,
     name: String,
     inputs: Vec<String>,
@@ -79,12 +87,12 @@ impl Derivation {
 }
 
 #[derive(Serialize)]
-struct AllSeries {
-    station: String,
-    series: Vec<Series>,
+pub(super) struct AllSeries {
+    pub(super) station: String,
+    pub(super) series: Vec<Series>,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(super) enum Row {
     Reading {
@@ -101,7 +109,7 @@ pub(super) enum Row {
 }
 
 /// What the readings of an interval come to.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 pub(super) struct Interval {
     #[serde(serialize_with = "written_time")]
     pub(super) time: Timestamp,
@@ -171,7 +179,7 @@ pub(crate) async fn readings(
     let next = page.next;
     let whole = next.is_none();
     let mut response = match form {
-        Form::Json => json(&series(station, parameter, page)),
+        Form::Json => json(written::one(&series(station, parameter, page))),
         Form::GeoJson => geojson::feature(station, &series(station, parameter, page)),
         Form::Arrow | Form::Parquet => {
             columns::file(station, &[(parameter, page.rows)], form, whole)?
@@ -210,7 +218,7 @@ async fn all(
         AllSeries { station: station.code.to_string(), series: all.collect() }
     };
     let mut response = match form {
-        Form::Json => json(&said(pages)),
+        Form::Json => json(written::all(&said(pages))),
         Form::GeoJson => geojson::feature(station, &said(pages)),
         Form::Arrow | Form::Parquet => columns::file(station, &rows(pages), form, whole)?,
         Form::Csv(lang) => csv::table(station, &rows(pages), (asked.every.is_some(), whole), lang),
@@ -219,26 +227,22 @@ async fn all(
     Ok(response)
 }
 
-/// As `axum::Json` answers, from room that an answer of a year does not outgrow by doubling.
-fn json(said: &impl Serialize) -> Response {
-    let mut text = Vec::with_capacity(JSON_ROOM);
-    match serde_json::to_writer(&mut text, said) {
-        Ok(()) => ([(CONTENT_TYPE, "application/json")], text).into_response(),
+/// As `axum::Json` answers.
+fn json(text: serde_json::Result<Vec<u8>>) -> Response {
+    match text {
+        Ok(text) => ([(CONTENT_TYPE, "application/json")], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
-/// 36,000 readings of 60 bytes; what is not used is never touched, so it is no memory.
-const JSON_ROOM: usize = 2_400_000;
-
 fn series(station: &Station, parameter: &Parameter, page: Page) -> Series {
-    Series {
+    let about = About {
         station: station.code.to_string(),
         parameter: parameter.code.to_string(),
         unit: parameter.unit.clone(),
         derived: Derivation::of(station, parameter),
-        readings: page.rows,
-    }
+    };
+    Series { about, readings: page.rows }
 }
 
 async fn page(
