@@ -19,7 +19,7 @@ use crate::cache::Cache;
 use crate::layers;
 use crate::month::Month;
 use crate::names::Names;
-use crate::sealed::{Footer, Manifest, Scan, SealedFile};
+use crate::sealed::{Columns, Footer, Manifest, Scan, SealedFile};
 use crate::series::{Cell, Version};
 use crate::tail::Tail;
 
@@ -187,7 +187,7 @@ impl Look {
         let mut cells: Vec<(u32, Cell)> = Vec::with_capacity(admitted.values.len());
         for measured in &admitted.values {
             let number = self.parameters.number(&measured.parameter);
-            let cell = Cell { value: measured.value, flag: measured.flag };
+            let cell = Cell::untested(measured.value, measured.flag);
             match cells.iter_mut().find(|(known, _)| *known == number) {
                 Some(known) => known.1 = cell,
                 None => cells.push((number, cell)),
@@ -214,6 +214,24 @@ impl Look {
         files.map(|file| file.facts.rows).sum::<u64>() + self.tail.rows as u64
     }
 
+    /// The months of which something may be wanted, as far as they are in its range: first instant, and the first that is
+    /// not included.
+    #[must_use]
+    pub fn months(&self, wanted: &Wanted) -> Vec<(Timestamp, Timestamp)> {
+        let (from, to) = wanted.span();
+        let clipped =
+            |month: Month| (month.start().max(from), month.last().saturating_add(1).min(to));
+        let spans = self.months_of(wanted).into_iter().map(clipped).filter(|(from, to)| from < to);
+        spans.map(|(from, to)| (Timestamp::from_millis(from), Timestamp::from_millis(to))).collect()
+    }
+
+    fn months_of(&self, wanted: &Wanted) -> BTreeSet<Month> {
+        let (from, to) = wanted.span();
+        let files = self.files.iter().filter(|file| file.overlaps(from, to));
+        let held = files.map(|file| file.facts.month).chain(self.tail.months());
+        held.chain(wanted.filled_months()).collect()
+    }
+
     /// Gives every station and time of which something is wanted, month by month, in each by station and time, until
     /// `take` breaks. `went` is told how many rows were gone through.
     ///
@@ -225,13 +243,8 @@ impl Look {
         mut take: impl FnMut(WideRow) -> ControlFlow<B>,
         mut went: impl FnMut(u64),
     ) -> Result<ControlFlow<B>, HistoryError> {
-        let (from, to) = wanted.span();
-        let files = self.files.iter().filter(|file| file.overlaps(from, to));
-        let months: BTreeSet<Month> =
-            files.map(|file| file.facts.month).chain(self.tail.months()).collect();
-        let months = months.into_iter().chain(wanted.filled_months()).collect::<BTreeSet<_>>();
         let mut rows = 0;
-        for month in months {
+        for month in self.months_of(wanted) {
             let mut merged = self.month(month, wanted)?;
             while let Some(row) = merged.next(&mut rows)? {
                 if rows.is_multiple_of(1_024) {
@@ -248,6 +261,25 @@ impl Look {
     /// The files, for whoever goes through them one by one.
     pub(crate) fn files(&self) -> &[Arc<SealedFile>] {
         &self.files
+    }
+
+    /// The parameters that are known, in no order that matters.
+    pub(crate) fn parameters(&self) -> &[ParameterCode] {
+        self.parameters.codes()
+    }
+
+    /// What of a series is not sealed and had reached us by then.
+    pub(crate) fn unsealed_of(
+        &self,
+        (station, parameter): (&str, &str),
+        known_by: i64,
+    ) -> Vec<Version> {
+        let mut hot = Vec::new();
+        let numbers = self.stations.find(station).zip(self.parameters.find(parameter));
+        if let Some(series) = numbers {
+            self.tail.series(series, (i64::MIN, i64::MAX), known_by, &mut hot);
+        }
+        hot
     }
 
     fn month<'a>(&'a self, month: Month, wanted: &'a Wanted) -> Result<Merged<'a>, HistoryError> {
@@ -344,7 +376,7 @@ impl<'a> FileSource<'a> {
             return Ok(None);
         }
         let parameters = pairs.iter().map(|&pair| footer.parameters[pair].clone()).collect();
-        let scan = Scan::of(file, Arc::clone(footer), groups, pairs)?;
+        let scan = Scan::of(file, Arc::clone(footer), groups, Columns::shown(pairs))?;
         let mut source = Self { scan, parameters, wanted, station: None };
         source.settle()?;
         Ok(Some(source))

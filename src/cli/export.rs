@@ -1,24 +1,28 @@
 //! `saltline export`: readings in long form, beside a running engine or without one.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+mod begun; // what an interrupted one left
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use analytics::Quality;
 use clap::Args;
-use domain::{Edit, Edits, Parameter, ParameterCode, Shown, StationCode, Timestamp};
+use domain::{Clock, Edit, Edits, Parameter, ParameterCode, Shown, StationCode, Timestamp};
 use history::longform::{Form, Writer};
 use history::{History, Look, Wanted, WideRow};
+use indicatif::ProgressBar;
 use journal::Journal;
 use rustc_hash::FxHashMap;
 use serde_json::json;
 
+use self::begun::{Begun, Note};
 use super::import::{FileForm, bar};
 use super::output::{self, Format, Row};
 use super::{Place, Trouble, station};
 use crate::catch_up::catch_up;
+use crate::clock::SystemClock;
 use crate::readout::{self, ReadoutError};
 use crate::settings::Config;
 use crate::store::{history_config, journal_config, open_registry};
@@ -53,7 +57,8 @@ pub struct Export {
     /// What is written; else the ending of the file says it.
     #[arg(long, value_enum)]
     format: Option<FileForm>,
-    /// The file, or - for stdout. One that is there is not written over.
+    /// The file, or - for stdout. One that is there is not written over; an export to a file that was interrupted goes on
+    /// after its last whole month when it is asked again.
     #[arg(short = 'O', long = "out", value_name = "FILE")]
     out: PathBuf,
 }
@@ -98,11 +103,9 @@ impl Export {
         let counted = match to_stdout {
             true => {
                 let out = BufWriter::new(std::io::stdout());
-                write(&look, &wanted, &parameters, form, out, Path::new("-"))?.0
+                to_stdout_whole(&look, &wanted, &parameters, form, out)?
             }
-            false => {
-                beside(&self.out, |out| write(&look, &wanted, &parameters, form, out, &self.out))?
-            }
+            false => self.by_months(&look, &mut wanted, &parameters, form)?,
         };
         let row: Row = vec![
             ("file", json!(self.out.display().to_string())),
@@ -120,6 +123,69 @@ impl Export {
             false => output::one(self.output, &row)?,
         }
         Ok(())
+    }
+
+    /// Writes month by month beside the file, and gives it its name when it is whole and on disk. One that was interrupted
+    /// goes on after its last whole month.
+    fn by_months(
+        &self,
+        look: &Look,
+        wanted: &mut Wanted,
+        parameters: &[Parameter],
+        form: Form,
+    ) -> Result<Counted, Trouble> {
+        let failed = |source| ReadoutError::Write { path: self.out.clone(), source };
+        let now = SystemClock.now();
+        let mut begun =
+            Begun::open(&self.out, form, &self.asked(form), now.as_millis()).map_err(failed)?;
+        if begun.other {
+            eprintln!(
+                "an export to this file was interrupted that asked for something else: this one begins anew"
+            );
+        }
+        if begun.again {
+            wanted.as_of.get_or_insert(Timestamp::from_millis(begun.note.began));
+            eprintln!(
+                "goes on with the export that was interrupted: {} readings are there",
+                begun.note.readings
+            );
+        }
+        let until = Timestamp::from_millis(begun.note.until.unwrap_or(i64::MIN));
+        let months = look.months(wanted).into_iter().filter(|&(from, _)| until <= from);
+        let mut pen = Pen::new(parameters, look.rows(wanted));
+        for (from, to) in months {
+            (wanted.from, wanted.to) = (from, to);
+            let mut writer = begun.month().map_err(failed)?;
+            if let ControlFlow::Break(error) = pen.write(look, wanted, &mut writer)? {
+                return Err(failed(error).into());
+            }
+            begun.note.readings += std::mem::take(&mut pen.readings);
+            begun.note.changed += std::mem::take(&mut pen.changed);
+            begun.whole(to.as_millis(), writer, &pen.stations).map_err(failed)?;
+        }
+        if begun.note.until.is_none() {
+            // Nothing is wanted: a file that says so.
+            let writer = begun.month().map_err(failed)?;
+            begun.whole(i64::MAX, writer, &pen.stations).map_err(failed)?;
+        }
+        pen.bar.finish_and_clear();
+        let Note { readings, changed, ref stations, .. } = begun.note;
+        let counted = Counted { readings, changed, stations: stations.len() };
+        begun.finish(&self.out).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => ReadoutError::There(self.out.clone()),
+            _ => failed(error),
+        })?;
+        Ok(counted)
+    }
+
+    /// All that decides what is in the file.
+    fn asked(&self, form: Form) -> String {
+        let Self { station, parameter, from, to, layer, as_of, .. } = self;
+        json!({
+            "form": format!("{form:?}"), "stations": station, "parameters": parameter, "from": from, "to": to,
+            "layer": layer.as_str(), "as_of": as_of,
+        })
+        .to_string()
     }
 
     fn wanted(&self, parameters: &[Parameter]) -> Result<Wanted, Trouble> {
@@ -190,81 +256,76 @@ pub(crate) fn look(config: &Config, quality: &Quality) -> Result<(Look, u64), Tr
     }
 }
 
-/// Writes beside the file, and gives it its name when it is whole and on disk.
-fn beside(
-    path: &Path,
-    write: impl FnOnce(BufWriter<File>) -> Result<(Counted, Option<BufWriter<File>>), Trouble>,
-) -> Result<Counted, Trouble> {
-    let failed = |source| ReadoutError::Write { path: path.to_owned(), source };
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.part", std::process::id()));
-    let part = path.with_file_name(name);
-    let written = File::create(&part).map_err(failed).map_err(Trouble::from).and_then(|file| {
-        let (counted, out) = write(BufWriter::with_capacity(1 << 18, file))?;
-        let file = out.expect("only stdout is closed by its reader").into_inner();
-        file.map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)?;
-        // A link fails where the name is taken; a rename would write over it.
-        std::fs::hard_link(&part, path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => ReadoutError::There(path.to_owned()),
-            _ => failed(error),
-        })?;
-        Ok(counted)
-    });
-    let removed = std::fs::remove_file(&part);
-    let counted = written?;
-    removed.map_err(failed)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-    Ok(counted)
+/// What is written where.
+struct Pen<'a> {
+    units: FxHashMap<&'a ParameterCode, &'a str>,
+    stations: BTreeSet<StationCode>,
+    readings: u64,
+    changed: usize,
+    bar: ProgressBar,
 }
 
-fn write<W: Write + Send>(
+impl<'a> Pen<'a> {
+    fn new(parameters: &'a [Parameter], rows: u64) -> Self {
+        let unit = |parameter: &'a Parameter| (&parameter.code, parameter.unit.as_str());
+        let units = parameters.iter().map(unit).collect();
+        let bar = bar("export");
+        bar.set_length(rows);
+        Self { units, stations: BTreeSet::new(), readings: 0, changed: 0, bar }
+    }
+
+    /// Writes all that is wanted; breaks where the disk, or who reads, takes no more.
+    fn write<W: Write + Send>(
+        &mut self,
+        look: &Look,
+        wanted: &Wanted,
+        writer: &mut Writer<W>,
+    ) -> Result<ControlFlow<io::Error>, Trouble> {
+        let (bar, before) = (self.bar.clone(), self.bar.position());
+        let take = |row: WideRow| match self.row(&row, writer) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        };
+        let went = |rows| bar.set_position(before + rows);
+        Ok(look.each(wanted, take, went).map_err(ReadoutError::from)?)
+    }
+
+    fn row<W: Write + Send>(&mut self, row: &WideRow, writer: &mut Writer<W>) -> io::Result<()> {
+        if !self.stations.contains(&row.station) {
+            self.stations.insert(row.station.clone());
+        }
+        self.changed += row.changed;
+        for (code, value, flag) in &row.cells {
+            let unit = self.units.get(code).copied().unwrap_or("");
+            writer.write((&row.station, code, unit), row.taken_at, *value, *flag)?;
+            self.readings += 1;
+        }
+        Ok(())
+    }
+}
+
+fn to_stdout_whole<W: Write + Send>(
     look: &Look,
     wanted: &Wanted,
     parameters: &[Parameter],
     form: Form,
     out: W,
-    path: &Path,
-) -> Result<(Counted, Option<W>), Trouble> {
-    let failed = |source| ReadoutError::Write { path: path.to_owned(), source };
-    let units: FxHashMap<&ParameterCode, &str> =
-        parameters.iter().map(|parameter| (&parameter.code, parameter.unit.as_str())).collect();
+) -> Result<Counted, Trouble> {
+    let failed = |source| ReadoutError::Write { path: PathBuf::from("-"), source };
+    let mut pen = Pen::new(parameters, look.rows(wanted));
     let mut writer = Writer::begin(form, out).map_err(failed)?;
-    let (mut readings, mut changed) = (0, 0);
-    let mut stations = std::collections::BTreeSet::new();
-    let bar = bar("export");
-    bar.set_length(look.rows(wanted));
-    let mut put = |row: &WideRow| {
-        if !stations.contains(&row.station) {
-            stations.insert(row.station.clone());
-        }
-        changed += row.changed;
-        for (code, value, flag) in &row.cells {
-            let unit = units.get(code).copied().unwrap_or("");
-            writer.write((&row.station, code, unit), row.taken_at, *value, *flag)?;
-            readings += 1;
-        }
-        Ok(())
-    };
-    let take = |row: WideRow| match put(&row) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => ControlFlow::Break(error),
-    };
-    let went =
-        look.each(wanted, take, |rows| bar.set_position(rows)).map_err(ReadoutError::from)?;
-    bar.finish_and_clear();
-    let out = match went {
-        ControlFlow::Continue(()) => writer.finish(),
+    let out = match pen.write(look, wanted, &mut writer)? {
+        ControlFlow::Continue(()) => writer.finish().map(drop),
         ControlFlow::Break(error) => Err(error),
     };
+    pen.bar.finish_and_clear();
     match out {
-        Ok(out) => Ok((Counted { readings, changed, stations: stations.len() }, Some(out))),
         // `saltline export -O - | head` has seen enough: that is no fault.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe && path == Path::new("-") => {
-            Ok((Counted { readings, changed, stations: stations.len() }, None))
-        }
-        Err(error) => Err(failed(error).into()),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failed(error).into()),
+        _ => Ok(Counted {
+            readings: pen.readings,
+            changed: pen.changed,
+            stations: pen.stations.len(),
+        }),
     }
 }

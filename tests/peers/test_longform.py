@@ -377,6 +377,47 @@ def test_an_export_takes_what_is_asked_and_writes_over_nothing(engine, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix in (".csv", ".part")) == ["part.csv", "years.csv"]
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_an_export_that_is_killed_goes_on_after_its_last_whole_month(engine, tmp_path, form):
+    saltline = engine()
+    run(saltline, "import", made(tmp_path / "years.csv", rows=450_000, stations=5), "--create")
+    whole, out = exported(saltline, tmp_path / f"whole.{form}"), tmp_path / f"out.{form}"
+    begun = tmp_path / f".out.{form}.export"
+    went_on = 0
+    for _ in range(3):
+        half = subprocess.Popen([SALTLINE, "export", "-O", out, "--config", saltline.config], stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, text=True)
+        before = (begun / "note.json").read_bytes() if begun.is_dir() else b""
+        while half.poll() is None and (not (begun / "note.json").exists() or (begun / "note.json").read_bytes() == before):
+            time.sleep(0.002)
+        half.send_signal(signal.SIGKILL)
+        went_on += "goes on with the export" in half.communicate()[1]
+    assert not out.exists() and went_on >= 1 and begun.is_dir()
+    row, said = run(saltline, "export", "-O", out)
+    assert "goes on with the export that was interrupted" in said and row["readings"] == 450_000 and row["stations"] == 5
+    assert not begun.exists()
+    assert digest(out) == digest(whole)
+
+
+def test_an_export_does_not_go_on_with_one_of_something_else(engine, tmp_path):
+    saltline = engine()
+    run(saltline, "import", made(tmp_path / "years.csv"), "--create")
+    begun = tmp_path / ".out.csv.export"
+    begun.mkdir()
+    (begun / "rows").write_text("what was left\n")
+    (begun / "note.json").write_text(json.dumps({"asked": "{}", "began": 0, "until": 1, "bytes": 14, "parts": 0, "readings": 1,
+                                                 "changed": 0, "stations": []}))
+    row, said = run(saltline, "export", "-O", tmp_path / "out.csv", "--station", "s1")
+    assert "begins anew" in said and row["stations"] == 1
+    assert "what was left" not in (tmp_path / "out.csv").read_text() and not begun.exists()
+    # A note that cannot be read is nobody's.
+    begun = tmp_path / ".again.csv.export"
+    begun.mkdir()
+    (begun / "note.json").write_text("{")
+    run(saltline, "export", "-O", tmp_path / "again.csv", "--station", "s1")
+    assert digest(tmp_path / "again.csv") == digest(tmp_path / "out.csv") and not begun.exists()
+
+
 def test_verify_finds_where_history_is_not_what_the_journal_says(engine, tmp_path):
     saltline = engine(history={"tail_readings_max": 2_000})
     run(saltline, "import", made(tmp_path / "years.csv"), "--create")

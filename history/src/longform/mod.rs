@@ -30,10 +30,12 @@ mod parquet; // rows of Parquet
 mod words; // what names, units and flags mean here
 mod gather; // rows of one time, side by side
 mod write; // out again
+mod join; // and several as one
 
 use domain::{Refusal, Timestamp};
 
 pub use gather::{Gather, READINGS_MAX, Wide};
+pub use join::join;
 pub use open::{Form, Longform, Opening};
 pub use words::{Flags, Known, Meaning, Names, NewParameter, Reading, Said, Words};
 pub use write::Writer;

@@ -67,6 +67,15 @@ impl<W: Write + Send> Writer<W> {
         Ok(Self { to })
     }
 
+    /// Goes on with a text: without a header.
+    ///
+    /// # Panics
+    /// Where the form is Parquet, which is no text: its files are put together by [`super::join`].
+    pub fn go_on(form: Form, out: W) -> Self {
+        assert!(form != Form::Parquet, "a Parquet file ends once");
+        Self { to: To::Text { out, form, line: String::new() } }
+    }
+
     /// Begins an Arrow IPC stream: for answers, which other programs read without a copy; `import` does not read it.
     ///
     /// # Errors
@@ -247,7 +256,7 @@ impl<W: Write + Send> Columns<W> {
     }
 }
 
-fn failed(error: ParquetError) -> io::Error {
+pub(super) fn failed(error: ParquetError) -> io::Error {
     match error {
         ParquetError::External(source) => match source.downcast::<io::Error>() {
             Ok(error) => *error,
