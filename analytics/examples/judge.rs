@@ -1,4 +1,5 @@
-//! Judges a record: `judge PLAN.toml < time,value > flags`. Times are milliseconds since the epoch, an empty value is
+//! Judges a record: `judge PLAN.toml < time,value > flags`; `judge --defaults PARAMETER/CLASS/SECONDS` by what holds where
+//! nothing is typed, as `salinity/coast/900`. Times are milliseconds since the epoch, an empty value is
 //! missing. Prints a line per reading with the flag of each test of the plan, by number of the test, and the worst.
 //! With `--repeat N` the record is judged N times and the seconds of one are printed instead: for `benches/quality.py`.
 
@@ -6,15 +7,16 @@ use std::error::Error;
 use std::io::{Read, Write};
 use std::time::Instant;
 
-use analytics::quality::{Limits, Point, Test, TestPlan, judge, settle};
-use domain::Timestamp;
+use analytics::quality::{Limits, Point, SiteClass, TestPlan, defaults, judge, settle};
+use domain::{QualityTest, Timestamp, standard_parameters};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let (Some(plan), repeat) = (args.first(), args.get(2)) else {
-        return Err("usage: judge PLAN.toml [--repeat N] < time_ms,value".into());
+    let (limits, repeat) = match args.as_slice() {
+        [word, of] if word == "--defaults" => (of_defaults(of)?, None),
+        [plan, rest @ ..] => (toml::from_str(&std::fs::read_to_string(plan)?)?, rest.get(1)),
+        [] => return Err("usage: judge PLAN.toml [--repeat N] < time_ms,value".into()),
     };
-    let limits: Limits = toml::from_str(&std::fs::read_to_string(plan)?)?;
     let plan = TestPlan::new(&limits)?;
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text)?;
@@ -27,6 +29,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn of_defaults(text: &str) -> Result<Limits, Box<dyn Error>> {
+    let [parameter, class, interval_s] = text.split('/').collect::<Vec<_>>()[..] else {
+        return Err("as `salinity/coast/900`".into());
+    };
+    let known = standard_parameters();
+    let parameter = known.iter().find(|known| known.code.as_str() == parameter);
+    let class = match class {
+        "coast" => SiteClass::Coast,
+        "inland" => SiteClass::Inland,
+        _ => return Err("a class is coast or inland".into()),
+    };
+    Ok(defaults(parameter.ok_or("no such parameter")?, class, interval_s.parse()?))
+}
+
 fn point(line: &str) -> Result<Point, Box<dyn Error>> {
     let (at, value) = line.split_once(',').ok_or("a line is `time_ms,value`")?;
     let value = if value.is_empty() { None } else { Some(value.parse()?) };
@@ -35,7 +51,7 @@ fn point(line: &str) -> Result<Point, Box<dyn Error>> {
 
 fn print(plan: &TestPlan, record: &[Point]) -> Result<(), Box<dyn Error>> {
     let judged = judge(plan, record);
-    let ran: Vec<Test> = Test::ALL
+    let ran: Vec<QualityTest> = QualityTest::ALL
         .into_iter()
         .filter(|test| judged.iter().any(|verdicts| verdicts.get(*test).is_some()))
         .collect();

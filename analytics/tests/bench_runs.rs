@@ -21,3 +21,13 @@ fn the_bench_of_all_tests_finds_the_spikes_and_little_else() {
     assert!(6 <= measured.faults && measured.faults < 200, "{measured:?}");
     assert!(measured.bytes_most < 2_048, "{measured:?}");
 }
+
+#[test]
+fn the_bench_of_whole_reports_revises_spikes_and_has_room_for_each_series() {
+    let measured = quality::live(quality::QUICK);
+    assert_eq!((measured.readings, measured.series), (20 * 320 * 6, 20 * 6));
+    assert!(measured.readings / 2 < measured.revised, "{measured:?}");
+    assert!(6 <= measured.faults && measured.faults < 400, "{measured:?}");
+    assert!(measured.bytes < 2_048 * measured.series, "{measured:?}");
+    assert!(measured.saved < 2_048 * measured.series, "{measured:?}");
+}

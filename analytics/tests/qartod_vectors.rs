@@ -7,10 +7,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use analytics::quality::{
-    Attenuated, Check, Flat, Gaps, Gross, Levels, Limits, Period, Point, Rate, Season, Test,
-    TestPlan, judge,
+    Attenuated, Check, Flat, Gaps, Gross, Levels, Limits, Period, Point, Rate, Season, TestPlan,
+    judge,
 };
-use domain::{Flag, Timestamp};
+use domain::{Flag, QualityTest, Timestamp};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
@@ -46,21 +46,23 @@ fn compare(rows: &[Row], limits: &Limits, check: Check) -> usize {
     let record: Vec<Point> = rows.iter().map(|row| row.point).collect();
     let judged = judge(&plan, &record);
     let mut scored = 0;
-    for (row, verdicts) in rows.iter().zip(judged) {
+    for (row, flags) in rows.iter().zip(judged) {
         for (name, number) in &row.flags {
             let absent = row.point.value.is_none();
             let ours = match (name.as_str(), check) {
                 ("attenuated_std", Check::Range) | ("attenuated_range", Check::Std) => continue,
                 ("aggregate", Check::Range) => continue,
                 ("climatology" | "aggregate", _) if absent => continue,
-                ("attenuated_std" | "attenuated_range", _) => verdicts.get(Test::AttenuatedSignal),
-                ("aggregate", _) => Some(verdicts.worst()),
-                (name, _) => verdicts.get(Test::from_name(name).unwrap()),
+                ("attenuated_std" | "attenuated_range", _) => {
+                    flags.get(QualityTest::AttenuatedSignal)
+                }
+                ("aggregate", _) => Some(flags.worst()),
+                (name, _) => flags.get(QualityTest::from_name(name).unwrap()),
             };
             assert_eq!(
                 ours.map(Flag::number),
                 Some(*number),
-                "{name} at {}: {verdicts}",
+                "{name} at {}: {flags}",
                 row.point.at
             );
             scored += 1;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::{Attenuated, Flat, Gross, Levels, Limits, Rate, UnitSlip};
 
 /// How far a site is from the sea.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SiteClass {
     /// At the mouth: salt all year, and a gate beside it can change it by 5 g/L in an hour.

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use super::limits::Gaps;
 use super::plan::FlatPlan;
+use super::saved::{Number, in_order};
 
 /// Room for extremes that is kept although it is not needed.
 const SPARE: usize = 8;
@@ -29,6 +30,9 @@ pub(super) struct Run {
     low: VecDeque<Extreme>,
     high: VecDeque<Extreme>,
 }
+
+in_order!(Extreme { at: i64, value: Number, next: i64 });
+in_order!(Run { start: i64, low: VecDeque<Extreme>, high: VecDeque<Extreme> });
 
 impl Run {
     /// A run that begins here.

@@ -60,19 +60,24 @@ pub fn gross_range(parameter: &Parameter, value: Option<f64>, said: Flag) -> Fla
 }
 
 impl Bounds {
-    const NONE: Self = Self { fail: None, suspect: None };
+    pub(super) const NONE: Self = Self { fail: None, suspect: None };
 
-    fn of(parameter: &Parameter) -> Self {
+    pub(super) fn of(parameter: &Parameter) -> Self {
         Self { fail: parameter.fail.map(sorted), suspect: parameter.suspect.map(sorted) }
     }
 
-    fn combine(self, value: Option<f64>, said: Flag) -> Flag {
+    pub(super) fn combine(self, value: Option<f64>, said: Flag) -> Flag {
         match (value, said) {
             // "Not evaluated" is no test's word, so it does not win over a value that is not there.
             (None, Flag::NotEvaluated) => Flag::Missing,
             (None, said) => said.worse(Flag::Missing),
-            (Some(_), said) => said.worse(number_or_bad(value, |value| self.test(value))),
+            (Some(_), said) => said.worse(self.flag(value)),
         }
+    }
+
+    /// Of a value whose sensor is not asked.
+    pub(super) fn flag(self, value: Option<f64>) -> Flag {
+        number_or_bad(value, |value| self.test(value))
     }
 
     fn test(self, value: f64) -> Flag {

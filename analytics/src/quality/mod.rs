@@ -7,7 +7,7 @@
 //! function over [`Witness`]es: [`Consistency`], [`Swapped`], [`Exposure`], [`TidalResponse`],
 //! [`Neighbour`].
 
-mod verdicts; // each test's own flag, packed
+mod saved; // how a state is written down
 mod point; // one reading of a series, and a flag that changed
 mod limits; // what is typed
 mod plan; // what it means
@@ -29,6 +29,13 @@ mod response; // a probe that hardly feels the tide
 mod neighbour; // the water down the river
 mod location; // a station that moved
 mod clock; // a clock that stands
+mod table; // what a province types
+mod sound; // whether it can be believed
+mod together; // what a station measured at one time
+mod plans; // and what it means for each station
+mod station; // one station as it reports
+mod live; // all series, as they come
+mod settled; // what late readings change
 #[cfg(test)]
 mod tests;
 
@@ -36,19 +43,24 @@ pub use climatology::tide_phase;
 pub use clock::{ClockWatch, StuckClock};
 pub use consistency::Consistency;
 pub use defaults::{SiteClass, defaults};
+pub use domain::Revised;
 pub use exposure::Exposure;
 pub use gross::{Quality, gross_range};
 pub use learned::{Learned, Learning, TooLittle, Usual};
 pub use limits::{
     Attenuated, Check, Flat, Gaps, Gross, Levels, Limits, Period, Rate, Season, UnitSlip,
 };
+pub use live::{Judged, Live};
 pub use location::{Located, Whereabouts};
 pub use neighbour::Neighbour;
 pub use plan::{BadPlan, Reach, TestPlan};
+pub use plans::Plans;
 pub use point::{Point, Revision};
 pub use record::{judge, rejudge, settle};
 pub use response::TidalResponse;
+pub use settled::{Kept, Unsettled, settled};
+pub use sound::BadTable;
 pub use stream::{Pushed, Stream};
 pub use swapped::Swapped;
-pub use verdicts::{Test, Verdicts};
+pub use table::{Off, SeriesEntry, SiteEntry, Table, TypedLimits};
 pub use witness::Witness;

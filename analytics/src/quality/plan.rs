@@ -241,11 +241,12 @@ fn seasons(limits: &Limits) -> Result<Vec<(Season, Bounds)>, BadPlan> {
 }
 
 fn rate(limits: &Limits) -> Result<Option<Levels>, BadPlan> {
-    let per_second = |rate: super::Rate| Levels {
-        suspect: rate.suspect_per_hour / 3_600.0,
-        fail: rate.fail_per_hour.map(|it| it / 3_600.0),
-    };
-    levels("rate.suspect_per_hour", "rate.fail_per_hour", limits.rate.map(per_second))
+    let per_hour =
+        limits.rate.map(|it| Levels { suspect: it.suspect_per_hour, fail: it.fail_per_hour });
+    let sound = levels("rate.suspect_per_hour", "rate.fail_per_hour", per_hour)?;
+    let per_second =
+        |it: Levels| Levels { suspect: it.suspect / 3_600.0, fail: it.fail.map(|it| it / 3_600.0) };
+    Ok(sound.map(per_second))
 }
 
 fn flat(limits: &Limits, interval_ms: i64) -> Result<Option<FlatPlan>, BadPlan> {

@@ -1,8 +1,6 @@
 //! One reading of a series, as the tests see it, and a flag that changed because of another reading.
 
-use domain::{Flag, Timestamp};
-
-use super::Verdicts;
+use domain::{Flag, TestFlags, Timestamp};
 
 /// One reading of a series.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,5 +37,5 @@ pub struct Revision {
     /// Which reading of the series.
     pub at: Timestamp,
     /// Its flags from now on.
-    pub verdicts: Verdicts,
+    pub flags: TestFlags,
 }

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use domain::Flag;
 
 use super::plan::SlipPlan;
+use super::saved::in_order;
 use super::steps::Taken;
 
 const SLOTS: i64 = 16;
@@ -29,6 +30,9 @@ pub(super) struct Slips {
     /// When the unit slipped, unless it came back.
     since: Option<i64>,
 }
+
+in_order!(Steps { newest: i64, tens: i32 });
+in_order!(Slips { before: Option<Taken>, steps: VecDeque<Steps>, since: Option<i64> });
 
 impl Slips {
     pub(super) fn step(&mut self, plan: &SlipPlan, gap_ms: i64, now: Taken) -> Flag {

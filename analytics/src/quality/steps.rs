@@ -3,6 +3,7 @@
 use domain::Flag;
 
 use super::Levels;
+use super::saved::{Number, in_order};
 
 /// A value and when it was taken, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -10,6 +11,8 @@ pub(super) struct Taken {
     pub(super) at: i64,
     pub(super) value: f64,
 }
+
+in_order!(Taken { at: i64, value: Number });
 
 /// QARTOD's rate of change: units per second between two readings.
 pub(super) fn rate(limits: Levels, before: Taken, now: Taken) -> Flag {

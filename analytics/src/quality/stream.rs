@@ -1,20 +1,21 @@
 //! One series, judged reading by reading. What is known of a reading when it comes is said at once; what the next one
 //! tells of it (a spike) comes as a revision. Work and memory per reading have a bound whatever the windows are.
 //!
-//! The state is not stored: after a restart it is rebuilt by pushing the readings of the last [`TestPlan::reach`] and
-//! the one before them, and goes on with the same flags to the bit, because nothing in it depends on more (sums are of
-//! integers, slots lie at fixed places of the clock).
+//! The state can be rebuilt by pushing the readings of the last [`TestPlan::reach`] and the one before them, and goes on
+//! with the same flags to the bit, because nothing in it depends on more (sums are of integers, slots lie at fixed places
+//! of the clock). A [`super::Live`] writes it down.
 
-use domain::{Flag, Timestamp};
+use domain::{Flag, QualityTest, TestFlags, Timestamp};
 
 use super::flat::Run;
 use super::gross::number_or_bad;
 use super::limits::{Check, Gaps};
 use super::plan::{FlatPlan, TestPlan};
+use super::saved::{Number, Word, in_order};
 use super::slip::Slips;
 use super::steps::{Taken, rate, spike_average, spike_differential};
 use super::window::Window;
-use super::{Levels, Point, Revision, Test, Verdicts};
+use super::{Levels, Point, Revision};
 
 /// The state of one series.
 #[derive(Debug, Clone, Default)]
@@ -34,8 +35,18 @@ struct Last {
     row: i64,
     /// The value of the one before it, if they were neighbours.
     before: Option<f64>,
-    verdicts: Verdicts,
+    flags: TestFlags,
 }
+
+in_order!(Stream {
+    newest: Option<i64>,
+    row: i64,
+    last: Option<Last>,
+    run: Run,
+    window: Window,
+    slips: Slips,
+});
+in_order!(Last { taken: Taken, row: i64, before: Option<Number>, flags: Word });
 
 /// What came of a reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +54,7 @@ pub enum Pushed {
     /// It is the newest of its series.
     Judged {
         /// Its flags, as far as they can be known now.
-        now: Verdicts,
+        now: TestFlags,
         /// The reading whose flags changed because of it.
         revised: Option<Revision>,
     },
@@ -77,6 +88,11 @@ impl Stream {
         self.window.range()
     }
 
+    /// The newest value that the next one is compared with: the reading that it may revise.
+    pub(super) fn open(&self) -> Option<Timestamp> {
+        self.last.map(|last| Timestamp::from_millis(last.taken.at))
+    }
+
     /// Bytes of this state, with what it holds on the heap.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -92,7 +108,7 @@ impl Stream {
         if self.newest.is_some_and(|newest| at <= newest) {
             return Pushed::Late;
         }
-        let mut now = said(point).with(Test::Timing, self.timing(plan, at));
+        let mut now = said(point).with(QualityTest::Timing, self.timing(plan, at));
         let revised = match self.usable(plan, point, &mut now) {
             Some(value) => self.compare(plan, Taken { at, value }, &mut now),
             None => self.pass_over(plan, at),
@@ -112,7 +128,7 @@ impl Stream {
     }
 
     /// What a reading tells by itself; its value, if others may be compared with it.
-    fn usable(&mut self, plan: &TestPlan, point: Point, now: &mut Verdicts) -> Option<f64> {
+    fn usable(&mut self, plan: &TestPlan, point: Point, now: &mut TestFlags) -> Option<f64> {
         alone(plan, point, now);
         let Some(value) = point.number() else {
             untested(plan, Flag::Missing, now);
@@ -125,18 +141,18 @@ impl Stream {
         if !point.disowned() {
             self.slip(plan, Taken { at: millis(point), value }, now);
         }
-        let bad = now.get(Test::GrossRange) == Some(Flag::Bad) || point.disowned();
+        let bad = now.get(QualityTest::GrossRange) == Some(Flag::Bad) || point.disowned();
         if bad {
-            let slipped = now.get(Test::UnitSlip);
+            let slipped = now.get(QualityTest::UnitSlip);
             untested(plan, Flag::NotEvaluated, now);
-            *now = slipped.map_or(*now, |slipped| now.with(Test::UnitSlip, slipped));
+            *now = slipped.map_or(*now, |slipped| now.with(QualityTest::UnitSlip, slipped));
         }
         (!bad).then_some(value)
     }
 
-    fn slip(&mut self, plan: &TestPlan, taken: Taken, now: &mut Verdicts) {
+    fn slip(&mut self, plan: &TestPlan, taken: Taken, now: &mut TestFlags) {
         if let Some(slip) = &plan.slip {
-            *now = now.with(Test::UnitSlip, self.slips.step(slip, plan.gap_ms, taken));
+            *now = now.with(QualityTest::UnitSlip, self.slips.step(slip, plan.gap_ms, taken));
         }
     }
 
@@ -149,7 +165,7 @@ impl Stream {
     }
 
     /// What a value tells beside those before it, and what it tells of the last of them.
-    fn compare(&mut self, plan: &TestPlan, taken: Taken, now: &mut Verdicts) -> Option<Revision> {
+    fn compare(&mut self, plan: &TestPlan, taken: Taken, now: &mut TestFlags) -> Option<Revision> {
         let near = self.last.filter(|last| self.neighbours(plan, last, taken));
         if let Some(span) = &plan.window {
             self.window.step(span, taken.at, Some(taken.value));
@@ -157,14 +173,14 @@ impl Stream {
         self.flat(plan, near.is_some(), taken, now);
         self.attenuated(plan, now);
         if let Some(limits) = plan.rate_per_s {
-            *now = now.with(Test::RateOfChange, rate_flag(plan, limits, near, taken));
+            *now = now.with(QualityTest::RateOfChange, rate_flag(plan, limits, near, taken));
         }
         for (test, _) in spikes(plan) {
             *now = now.with(test, Flag::NotEvaluated);
         }
         let revised = near.and_then(|last| spike(plan, last, taken.value));
         let before = near.map(|last| last.taken.value);
-        self.last = Some(Last { taken, row: self.row, before, verdicts: *now });
+        self.last = Some(Last { taken, row: self.row, before, flags: *now });
         revised
     }
 
@@ -175,7 +191,7 @@ impl Stream {
         }
     }
 
-    fn flat(&mut self, plan: &TestPlan, near: bool, taken: Taken, now: &mut Verdicts) {
+    fn flat(&mut self, plan: &TestPlan, near: bool, taken: Taken, now: &mut TestFlags) {
         let Some(flat) = plan.flat else { return };
         let length = match plan.gaps {
             Gaps::Bridge => self.run.step(&flat, flat.longest(), self.row, taken.value),
@@ -192,10 +208,10 @@ impl Stream {
             _ if flat.above.is_some_and(|above| taken.value <= above) => Flag::NotEvaluated,
             fault => fault,
         };
-        *now = now.with(Test::FlatLine, flag);
+        *now = now.with(QualityTest::FlatLine, flag);
     }
 
-    fn attenuated(&self, plan: &TestPlan, now: &mut Verdicts) {
+    fn attenuated(&self, plan: &TestPlan, now: &mut TestFlags) {
         let Some(limits) = plan.attenuated else { return };
         let bridged_hole = plan.gaps == Gaps::Bridge && 0 < self.window.missing();
         let swing = match limits.check {
@@ -210,7 +226,7 @@ impl Stream {
             Some(swing) if limits.fail.is_some_and(|fail| swing < fail) => Flag::Bad,
             Some(_) => Flag::Suspect,
         };
-        *now = now.with(Test::AttenuatedSignal, flag);
+        *now = now.with(QualityTest::AttenuatedSignal, flag);
     }
 
     /// Was there no salt in the whole period? Then standing still is no fault.
@@ -225,36 +241,45 @@ fn millis(point: Point) -> i64 {
     point.at.as_millis().clamp(-FAR, FAR)
 }
 
-fn said(point: Point) -> Verdicts {
+/// What a reading tells without any other: what the sensor said, gross range and climatology.
+pub(super) fn by_itself(plan: &TestPlan, point: Point) -> TestFlags {
+    let mut now = said(point);
+    alone(plan, point, &mut now);
+    now
+}
+
+pub(super) fn said(point: Point) -> TestFlags {
     match point.said {
-        Flag::NotEvaluated => Verdicts::NONE,
-        said => Verdicts::NONE.with(Test::Sensor, said),
+        Flag::NotEvaluated => TestFlags::NONE,
+        said => TestFlags::NONE.with(QualityTest::Sensor, said),
     }
 }
 
 /// Gross range and climatology, which need no neighbour.
-fn alone(plan: &TestPlan, point: Point, now: &mut Verdicts) {
+fn alone(plan: &TestPlan, point: Point, now: &mut TestFlags) {
     if let Some(gross) = plan.gross {
-        *now = now.with(Test::GrossRange, number_or_bad(point.value, |value| gross.judge(value)));
-    } else if point.value.is_some_and(|value| !value.is_finite()) {
-        *now = now.with(Test::GrossRange, Flag::Bad);
+        *now = now
+            .with(QualityTest::GrossRange, number_or_bad(point.value, |value| gross.judge(value)));
+    } else if point.number().is_none() {
+        // Nothing is asked of numbers, but what is none is not good.
+        *now = now.with(QualityTest::GrossRange, number_or_bad(point.value, |_| Flag::Good));
     }
     if !plan.calendar.is_empty() {
         let judged = point.number().map(|value| plan.calendar.judge(point.at, value));
         let flag = judged.map_or(Flag::Missing, |flag| flag.unwrap_or(Flag::NotEvaluated));
-        *now = now.with(Test::Climatology, flag);
+        *now = now.with(QualityTest::Climatology, flag);
     }
 }
 
 /// The same flag for all tests that compare.
-fn untested(plan: &TestPlan, flag: Flag, now: &mut Verdicts) {
+fn untested(plan: &TestPlan, flag: Flag, now: &mut TestFlags) {
     let tests = [
-        (Test::SpikeAverage, plan.spike_average.is_some()),
-        (Test::SpikeDifferential, plan.spike_differential.is_some()),
-        (Test::RateOfChange, plan.rate_per_s.is_some()),
-        (Test::FlatLine, plan.flat.is_some()),
-        (Test::AttenuatedSignal, plan.attenuated.is_some()),
-        (Test::UnitSlip, plan.slip.is_some()),
+        (QualityTest::SpikeAverage, plan.spike_average.is_some()),
+        (QualityTest::SpikeDifferential, plan.spike_differential.is_some()),
+        (QualityTest::RateOfChange, plan.rate_per_s.is_some()),
+        (QualityTest::FlatLine, plan.flat.is_some()),
+        (QualityTest::AttenuatedSignal, plan.attenuated.is_some()),
+        (QualityTest::UnitSlip, plan.slip.is_some()),
     ];
     for (test, _) in tests.into_iter().filter(|(_, planned)| *planned) {
         *now = now.with(test, flag);
@@ -281,19 +306,20 @@ fn rate_flag(plan: &TestPlan, limits: Levels, near: Option<Last>, now: Taken) ->
 
 type Spike = fn(Levels, f64, f64, f64) -> Flag;
 
-fn spikes(plan: &TestPlan) -> impl Iterator<Item = (Test, (Levels, Spike))> {
+fn spikes(plan: &TestPlan) -> impl Iterator<Item = (QualityTest, (Levels, Spike))> {
     let average = plan.spike_average.map(|it| (it, spike_average as Spike));
     let differential = plan.spike_differential.map(|it| (it, spike_differential as Spike));
-    let both = [(Test::SpikeAverage, average), (Test::SpikeDifferential, differential)];
+    let both =
+        [(QualityTest::SpikeAverage, average), (QualityTest::SpikeDifferential, differential)];
     both.into_iter().filter_map(|(test, it)| Some((test, it?)))
 }
 
 /// What the next value tells of the last one.
 fn spike(plan: &TestPlan, last: Last, after: f64) -> Option<Revision> {
     let before = last.before?;
-    let verdicts = spikes(plan).fold(last.verdicts, |verdicts, (test, (limits, spike))| {
-        verdicts.with(test, spike(limits, before, last.taken.value, after))
+    let flags = spikes(plan).fold(last.flags, |flags, (test, (limits, spike))| {
+        flags.with(test, spike(limits, before, last.taken.value, after))
     });
     let at = Timestamp::from_millis(last.taken.at);
-    (verdicts != last.verdicts).then_some(Revision { at, verdicts })
+    (flags != last.flags).then_some(Revision { at, flags })
 }

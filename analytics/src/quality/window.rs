@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use super::limits::Check;
+use super::saved::{Number, in_order};
 
 /// A lunar day in 50 slots is half an hour each, of readings every 5 or 15 minutes: with 24 bytes a slot 1.2 KiB, of
 /// the 2 KiB that a series may take.
@@ -70,6 +71,19 @@ pub(super) struct Window {
     missing: u32,
     newest: i64,
 }
+
+in_order!(Slot { min: Number, max: Number, newest: u32, values: u16, missing: u16 });
+in_order!(Sums { values: i128, squares: i128 });
+in_order!(SlotSums { slots: VecDeque<Sums>, total: Sums });
+in_order!(Window {
+    slots: VecDeque<Slot>,
+    sums: Option<Box<SlotSums>>,
+    min: Number,
+    max: Number,
+    values: u32,
+    missing: u32,
+    newest: i64,
+});
 
 impl Window {
     /// Takes a value in, or a place where one is missing, and lets go what is older than the period.

@@ -5,21 +5,20 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::time::Duration;
 
-use domain::{Flag, Timestamp};
+use domain::{Flag, TestFlags, Timestamp};
 use proptest::prelude::*;
 
 use super::bad_input::all;
 use super::plain;
 use super::story::{at, plan};
 use crate::quality::{
-    Attenuated, Check, Gaps, Limits, Point, Pushed, Stream, TestPlan, Verdicts, judge, rejudge,
-    settle,
+    Attenuated, Check, Gaps, Limits, Point, Pushed, Stream, TestPlan, judge, rejudge, settle,
 };
 
 /// A store of one series, and the stream beside it.
 struct Keeper {
     plan: TestPlan,
-    kept: BTreeMap<Timestamp, (Point, Verdicts)>,
+    kept: BTreeMap<Timestamp, (Point, TestFlags)>,
     stream: Stream,
 }
 
@@ -33,7 +32,7 @@ impl Keeper {
             Pushed::Judged { now, revised } => {
                 self.kept.insert(point.at, (point, now));
                 if let Some(it) = revised {
-                    self.kept.get_mut(&it.at).unwrap().1 = it.verdicts;
+                    self.kept.get_mut(&it.at).unwrap().1 = it.flags;
                 }
             }
             Pushed::Late => self.put_late(&[point]),
@@ -46,10 +45,10 @@ impl Keeper {
         let around = self.around(oldest.unwrap(), newest.unwrap());
         let changed = rejudge(&self.plan, &around, late);
         for point in late {
-            self.kept.insert(point.at, (*point, Verdicts::NONE));
+            self.kept.insert(point.at, (*point, TestFlags::NONE));
         }
         for it in changed {
-            self.kept.get_mut(&it.at).unwrap().1 = it.verdicts;
+            self.kept.get_mut(&it.at).unwrap().1 = it.flags;
         }
         self.restart();
     }
@@ -70,8 +69,8 @@ impl Keeper {
         before.into_iter().chain(within).map(|(_, (point, _))| *point).collect()
     }
 
-    fn flags(&self) -> Vec<Verdicts> {
-        self.kept.values().map(|(_, verdicts)| *verdicts).collect()
+    fn flags(&self) -> Vec<TestFlags> {
+        self.kept.values().map(|(_, flags)| *flags).collect()
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use domain::{Flag, Timestamp, standard_parameters};
+use domain::{Flag, QualityTest, Timestamp, standard_parameters};
 
 use super::story::{at, every_five, plan, told};
 use crate::quality::{
     Attenuated, Check, Flat, Gaps, Gross, Levels, Limits, Point, Pushed, Rate, SiteClass, Stream,
-    Test, UnitSlip, defaults, judge, rejudge, settle,
+    UnitSlip, defaults, judge, rejudge, settle,
 };
 
 /// Everything at once.
@@ -40,8 +40,8 @@ fn what_is_not_a_number_is_bad_and_touches_nothing_else() {
         record[1].value = Some(wrong);
         let judged = judge(&plan(&all(Gaps::Break)), &record);
         assert_eq!(judged[1].worst(), Flag::Bad, "{wrong}");
-        assert_eq!(judged[1].get(Test::GrossRange), Some(Flag::Bad));
-        assert_eq!(judged[1].get(Test::RateOfChange), Some(Flag::Missing));
+        assert_eq!(judged[1].get(QualityTest::GrossRange), Some(Flag::Bad));
+        assert_eq!(judged[1].get(QualityTest::RateOfChange), Some(Flag::Missing));
         assert_eq!([judged[0].worst(), judged[2].worst()], [Flag::Good; 2]);
         let no_range = judge(&plan(&Limits::none(300)), &record);
         assert_eq!(no_range[1].worst(), Flag::Bad, "{wrong} without a range");
@@ -55,8 +55,8 @@ fn the_largest_numbers_neither_panic_nor_pass() {
             &plan(&Limits { gross: None, ..all(gaps) }),
             &every_five(&[f64::MAX, f64::MIN, f64::MAX, f64::MIN_POSITIVE, 1e300, -1e300]),
         );
-        assert_eq!(judged[1].get(Test::RateOfChange), Some(Flag::Bad));
-        assert_eq!(judged[1].get(Test::SpikeDifferential), Some(Flag::Bad));
+        assert_eq!(judged[1].get(QualityTest::RateOfChange), Some(Flag::Bad));
+        assert_eq!(judged[1].get(QualityTest::SpikeDifferential), Some(Flag::Bad));
         let std = Attenuated { check: Check::Std, ..all(gaps).attenuated.unwrap() };
         let limits = Limits { attenuated: Some(std), gross: None, ..all(gaps) };
         assert_eq!(judge(&plan(&limits), &every_five(&[f64::MAX; 40])).len(), 40);
@@ -69,7 +69,7 @@ fn a_salinity_below_zero_is_bad_beyond_the_tolerance_of_a_probe() {
     let limits = defaults(&salinity, SiteClass::Coast, 300);
     let judged = judge(&plan(&limits), &every_five(&[0.0, -0.05, -0.06, -7.0, 0.0]));
     let gross: Vec<u8> =
-        judged.iter().map(|it| it.get(Test::GrossRange).unwrap().number()).collect();
+        judged.iter().map(|it| it.get(QualityTest::GrossRange).unwrap().number()).collect();
     assert_eq!(gross, [1, 1, 4, 4, 1]);
     assert_eq!(judged[4].worst(), Flag::Good, "{}", judged[4]);
 }
@@ -79,16 +79,16 @@ fn the_limits_themselves_pass() {
     let limits = all(Gaps::Break);
     let gross = judge(&plan(&limits), &every_five(&[38.0, 38.000001, 40.0, 40.000001]));
     let gross: Vec<u8> =
-        gross.iter().map(|it| it.get(Test::GrossRange).unwrap().number()).collect();
+        gross.iter().map(|it| it.get(QualityTest::GrossRange).unwrap().number()).collect();
     assert_eq!(gross, [1, 3, 3, 4]);
     // 6 units an hour are half a unit in five minutes; a spike of exactly 1 is none; a range of the tolerance moves.
     let judged = judge(&plan(&limits), &every_five(&[5.0, 5.5, 5.0, 6.0, 5.0]));
-    assert_eq!(judged[1].get(Test::RateOfChange), Some(Flag::Good));
-    assert_eq!(judged[3].get(Test::SpikeDifferential), Some(Flag::Good));
+    assert_eq!(judged[1].get(QualityTest::RateOfChange), Some(Flag::Good));
+    assert_eq!(judged[3].get(QualityTest::SpikeDifferential), Some(Flag::Good));
     let moves: Vec<f64> = (0..20).map(|i| if i % 2 == 0 { 1.0 } else { 1.0625 }).collect();
     let tolerance = Flat { tolerance: 0.0625, ..limits.flat.unwrap() };
     let judged = judge(&plan(&Limits { flat: Some(tolerance), ..limits }), &every_five(&moves));
-    assert_eq!(judged[19].get(Test::FlatLine), Some(Flag::Good));
+    assert_eq!(judged[19].get(QualityTest::FlatLine), Some(Flag::Good));
 }
 
 #[test]
@@ -112,9 +112,9 @@ fn of_two_values_at_one_time_the_later_to_come_stays() {
     let around = told("00:00 1 | 00:05 1 | 00:10 1.2");
     let changed = rejudge(&plan, &around, &[Point::new(at(5), Some(9.0))]);
     assert_eq!(changed[0].at, at(5), "the reading itself: {changed:?}");
-    assert_eq!(changed[0].verdicts.get(Test::SpikeDifferential), Some(Flag::Bad));
+    assert_eq!(changed[0].flags.get(QualityTest::SpikeDifferential), Some(Flag::Bad));
     assert_eq!(changed[1].at, at(10));
-    assert_eq!(changed[1].verdicts.get(Test::RateOfChange), Some(Flag::Bad));
+    assert_eq!(changed[1].flags.get(QualityTest::RateOfChange), Some(Flag::Bad));
     assert_eq!(changed.len(), 2);
 }
 
@@ -129,7 +129,7 @@ fn a_year_of_gaps_is_judged_and_remembers_nothing() {
         record.extend(back);
         let judged = judge(&plan, &record);
         assert_eq!(judged[39].worst(), Flag::Bad);
-        assert_eq!(judged[40].get(Test::Timing), Some(Flag::Bad));
+        assert_eq!(judged[40].get(QualityTest::Timing), Some(Flag::Bad));
         if gaps == Gaps::Break {
             assert_eq!(judged[40].worst(), Flag::Good, "{}", judged[40]);
             assert_eq!(judged[41].worst(), Flag::Good, "{}", judged[41]);
@@ -154,7 +154,7 @@ fn an_empty_record_has_no_flags() {
     assert!(judge(&plan(&all(Gaps::Break)), &[]).is_empty());
     let changed = rejudge(&plan(&all(Gaps::Break)), &[], &[Point::new(at(0), None)]);
     assert_eq!(changed.len(), 1);
-    assert_eq!(changed[0].verdicts.worst(), Flag::Missing);
+    assert_eq!(changed[0].flags.worst(), Flag::Missing);
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Flag, Timestamp};
+use domain::{Flag, QualityTest, Timestamp};
 
 use super::story::{at, plan};
-use crate::quality::{Learned, Learning, Limits, Point, Test, TooLittle, judge, tide_phase};
+use crate::quality::{Learned, Learning, Limits, Point, TooLittle, judge, tide_phase};
 
 const M2_MIN: f64 = 745.236;
 
@@ -33,7 +33,11 @@ fn the_water_of_a_month_is_known_by_the_hour_of_the_tide() {
         (5, 2.1, Flag::Suspect),
     ] {
         let judged = judge(&plan, &[Point::new(at_phase(phase), Some(value))]);
-        assert_eq!(judged[0].get(Test::Climatology), Some(flag), "phase {phase}, {value} g/L");
+        assert_eq!(
+            judged[0].get(QualityTest::Climatology),
+            Some(flag),
+            "phase {phase}, {value} g/L"
+        );
     }
     let usual = learned.usual(at_phase(0)).unwrap();
     assert!(200 <= usual.count && 1.9 < usual.low && usual.high < 3.2, "{usual:?}");
@@ -46,7 +50,7 @@ fn of_a_month_that_was_not_seen_nothing_is_said() {
     let plan = plan(&Limits::none(300)).with_learned(Arc::new(learned));
     let august = Timestamp::parse_rfc3339("2024-08-12T00:00:00Z").unwrap();
     let judged = judge(&plan, &[Point::new(august, Some(99.0))]);
-    assert_eq!(judged[0].get(Test::Climatology), Some(Flag::NotEvaluated));
+    assert_eq!(judged[0].get(QualityTest::Climatology), Some(Flag::NotEvaluated));
 }
 
 #[test]

@@ -1,19 +1,19 @@
 //! The definitions again, as slowly as they read: every flag from the whole record, without any state. Written apart
 //! from the stream; both must agree on any record.
 
-use domain::Flag;
+use domain::{Flag, QualityTest, TestFlags};
 
 use crate::quality::plan::TestPlan;
-use crate::quality::{Levels, Point, Test, Verdicts};
+use crate::quality::{Levels, Point};
 
 /// The flags of a settled record under a plan that breaks at gaps, but for unit slips.
-pub(super) fn judge(plan: &TestPlan, record: &[Point]) -> Vec<Verdicts> {
+pub(super) fn judge(plan: &TestPlan, record: &[Point]) -> Vec<TestFlags> {
     let values: Vec<(i64, f64)> = record
         .iter()
         .filter(|point| usable(plan, point))
         .map(|point| (point.at.as_millis(), point.value.unwrap()))
         .collect();
-    record.iter().enumerate().map(|(i, point)| verdicts(plan, record, &values, i, point)).collect()
+    record.iter().enumerate().map(|(i, point)| flags(plan, record, &values, i, point)).collect()
 }
 
 fn usable(plan: &TestPlan, point: &Point) -> bool {
@@ -24,21 +24,21 @@ fn usable(plan: &TestPlan, point: &Point) -> bool {
         && !matches!(point.said, Flag::Bad | Flag::Missing)
 }
 
-fn verdicts(
+fn flags(
     plan: &TestPlan,
     record: &[Point],
     values: &[(i64, f64)],
     i: usize,
     point: &Point,
-) -> Verdicts {
-    let mut out = Verdicts::NONE;
+) -> TestFlags {
+    let mut out = TestFlags::NONE;
     let at = point.at.as_millis();
     if point.said != Flag::NotEvaluated {
-        out = out.with(Test::Sensor, point.said);
+        out = out.with(QualityTest::Sensor, point.said);
     }
     let gap = i.checked_sub(1).map(|before| at - record[before].at.as_millis() > plan.gap_ms);
-    out = out.with(Test::Timing, gap.map_or(Flag::NotEvaluated, |gap| pick(gap, Flag::Bad)));
-    out = out.with(Test::GrossRange, gross(plan, point.value));
+    out = out.with(QualityTest::Timing, gap.map_or(Flag::NotEvaluated, |gap| pick(gap, Flag::Bad)));
+    out = out.with(QualityTest::GrossRange, gross(plan, point.value));
     let compared = values.iter().position(|(time, _)| *time == at);
     let number = point.value.is_some_and(f64::is_finite);
     let otherwise = if number { Flag::NotEvaluated } else { Flag::Missing };
@@ -50,11 +50,11 @@ fn verdicts(
 
 type Judge = fn(&TestPlan, &[(i64, f64)], usize) -> Flag;
 
-const COMPARING: [(Test, Judge); 5] = [
-    (Test::SpikeAverage, |plan, values, n| {
+const COMPARING: [(QualityTest, Judge); 5] = [
+    (QualityTest::SpikeAverage, |plan, values, n| {
         spike(plan, values, n, plan.spike_average, |a, b, c| (b - (a + c) / 2.0).abs())
     }),
-    (Test::SpikeDifferential, |plan, values, n| {
+    (QualityTest::SpikeDifferential, |plan, values, n| {
         spike(plan, values, n, plan.spike_differential, |a, b, c| {
             if (b > a && b > c) || (b < a && b < c) {
                 (b - a).abs().min((c - b).abs())
@@ -63,9 +63,9 @@ const COMPARING: [(Test, Judge); 5] = [
             }
         })
     }),
-    (Test::RateOfChange, rate),
-    (Test::FlatLine, flat),
-    (Test::AttenuatedSignal, attenuated),
+    (QualityTest::RateOfChange, rate),
+    (QualityTest::FlatLine, flat),
+    (QualityTest::AttenuatedSignal, attenuated),
 ];
 
 fn pick(fault: bool, flag: Flag) -> Flag {

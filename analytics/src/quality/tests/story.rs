@@ -1,8 +1,8 @@
 //! A record as a line of text: `00:00 3.1 | 00:05 - | 00:10 3.2`, and what came of it.
 
-use domain::Timestamp;
+use domain::{QualityTest, Timestamp};
 
-use crate::quality::{Limits, Point, Test, TestPlan, judge};
+use crate::quality::{Limits, Point, TestPlan, judge};
 
 /// Midnight UTC of a day of the dry season.
 pub(super) const DAY_MS: i64 = 1_710_201_600_000;
@@ -24,12 +24,12 @@ pub(super) fn plan(limits: &Limits) -> TestPlan {
 }
 
 /// The numbers of one test's flags; 0 where it did not run.
-pub(super) fn flags(limits: &Limits, record: &[Point], test: Test) -> Vec<u8> {
+pub(super) fn flags(limits: &Limits, record: &[Point], test: QualityTest) -> Vec<u8> {
     let judged = judge(&plan(limits), record);
     judged.iter().map(|it| it.get(test).map_or(0, domain::Flag::number)).collect()
 }
 
-pub(super) fn check(limits: &Limits, values: &[f64], test: Test, expected: &[u8]) {
+pub(super) fn check(limits: &Limits, values: &[f64], test: QualityTest, expected: &[u8]) {
     assert_eq!(flags(limits, &every_five(values), test), expected, "{test} of {values:?}");
 }
 
