@@ -5,7 +5,10 @@ use std::fs;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use domain::{Admitted, Aggregation, Every, Flag, Measured, ParameterCode, StationCode, Timestamp};
+use domain::{
+    Admitted, Aggregation, Every, Flag, Measured, ParameterCode, QualityTest, Revised, StationCode,
+    TestFlags, Timestamp,
+};
 use history::{Config, History, Query};
 
 /// How much is put in.
@@ -34,6 +37,17 @@ impl Scale {
     }
 }
 
+/// What is known of the tests of each reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tests {
+    /// Nothing: as it came.
+    None,
+    /// A word: the same of nearly all, another of one in a hundred.
+    Words,
+    /// And each reading is revised by the next report.
+    Revised,
+}
+
 /// 2026-03-01T00:00:00Z.
 const START: i64 = 1_772_323_200_000;
 const PARAMETERS: [(&str, f64, f64); 6] = [
@@ -52,15 +66,24 @@ fn main() {
     }
     println!("A season of a province");
     run(&Scale::SEASON);
+    println!("The same with what each test said");
+    run_with(&Scale::SEASON, Tests::Words);
+    println!("The same, each reading revised by the next report");
+    run_with(&Scale::SEASON, Tests::Revised);
     println!("An hour of 2,000 stations every 10 s");
     run(&Scale::LOAD);
 }
 
 /// Puts the scale's readings in, one in ten late by some reports, sealing when due; then asks.
 pub fn run(scale: &Scale) {
+    run_with(scale, Tests::None);
+}
+
+/// The same with what the tests said.
+pub fn run_with(scale: &Scale, tests: Tests) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let history = History::open(dir.path(), Config::default()).expect("an empty store opens");
-    put_in(scale, &history);
+    put_in(scale, tests, &history);
     ask(scale, &history);
     let began = Instant::now();
     drop(history);
@@ -70,7 +93,7 @@ pub fn run(scale: &Scale) {
     assert_eq!(history.latest_all().len(), scale.stations * PARAMETERS.len());
 }
 
-fn put_in(scale: &Scale, history: &History) {
+fn put_in(scale: &Scale, tests: Tests, history: &History) {
     let codes: Vec<StationCode> = (0..scale.stations)
         .map(|n| StationCode::new(&format!("station-{n:04}")).expect("a code"))
         .collect();
@@ -84,10 +107,11 @@ fn put_in(scale: &Scale, history: &History) {
                 admitted(scale, n, late(n, report, scale.reports()), code, &parameters)
             })
             .collect();
+        let said: Vec<_> = (0..batch.len()).map(|n| said(tests, n, report, &batch[n])).collect();
         let began = cpu();
-        for record in &batch {
+        for (record, (flags, revised)) in batch.iter().zip(&said) {
             position += 1;
-            let applied = history.apply(position, record);
+            let applied = history.apply_judged(position, record, flags, revised);
             readings += u64::from(applied.stored);
         }
         applying += cpu() - began;
@@ -97,7 +121,7 @@ fn put_in(scale: &Scale, history: &History) {
         sealing += cpu() - began;
     }
     let stats = history.stats();
-    assert_eq!(stats.sealed_readings, readings);
+    assert!(tests == Tests::Revised || stats.sealed_readings == readings);
     let rate = readings as f64 / applying;
     println!("  apply               {rate:>10.0} readings per CPU second ({readings} readings)");
     println!("  seal and merge      {:>10.0} readings per CPU second", readings as f64 / sealing);
@@ -105,6 +129,35 @@ fn put_in(scale: &Scale, history: &History) {
     println!("  both                {both:>10.0} readings per CPU second");
     let bytes = stats.sealed_bytes as f64 / readings as f64;
     println!("  on disk             {bytes:>10.3} bytes a reading, {} files", stats.sealed_files);
+}
+
+/// The words of one report, and those that it revises: its tests need a neighbour to tell a spike.
+fn said(
+    tests: Tests,
+    station: usize,
+    report: usize,
+    record: &Admitted,
+) -> (Vec<TestFlags>, Vec<Revised>) {
+    if tests == Tests::None {
+        return Default::default();
+    }
+    let good = TestFlags::NONE
+        .with(QualityTest::GrossRange, Flag::Good)
+        .with(QualityTest::RateOfChange, Flag::Good)
+        .with(QualityTest::FlatLine, Flag::Good);
+    let last = if tests == Tests::Words { Flag::Good } else { Flag::NotEvaluated };
+    let word = |n: usize, last| {
+        let odd = (station * 7_919 + report * 104_729 + n * 31).is_multiple_of(100);
+        good.with(QualityTest::SpikeDifferential, if odd { Flag::Suspect } else { last })
+    };
+    let flags = (0..record.values.len()).map(|n| word(n, last)).collect();
+    let before = record.values.iter().enumerate().map(|(n, measured)| Revised {
+        parameter: measured.parameter.clone(),
+        taken_at: record.taken_at - Duration::from_mins(15),
+        flags: word(n, Flag::Good),
+    });
+    let before = before.filter(|_| tests == Tests::Revised && 0 < report);
+    (flags, before.collect())
 }
 
 /// Which report a station sends in turn `report`: one station in ten sends its reports in pairs swapped, so a tenth of

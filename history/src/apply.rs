@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use domain::{Admitted, Measured, ParameterCode};
+use domain::{Admitted, Measured, ParameterCode, Revised, TestFlags};
 use metrics::{Counter, counter};
 
 use crate::month::Month;
-use crate::sealed::{Footer, Rows, SealedFile};
+use crate::sealed::{Columns, Footer, Rows, SealedFile};
 use crate::series::{Cell, Version};
 use crate::store::{Files, Shared, State, lock};
 use crate::{Applied, History, HistoryError};
@@ -30,17 +30,38 @@ enum Before {
 pub(crate) struct Writer {
     incoming: Vec<Incoming>,
     cells: Vec<(u32, Cell)>,
+    lost: Vec<Lost>,
     /// The parameters of the last record and their numbers by place: stations of one make report the same ones in the
     /// same order, and copies of one code are seen to be equal without reading them.
     places: Vec<(ParameterCode, u32)>,
 }
 
-/// One value of the record at hand.
+/// A series whose latest value is no more, and when that was taken.
+type Lost = (u32, i64);
+
+/// One value of the record at hand, or new flags of an older one.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     parameter: u32,
-    cell: Cell,
+    /// Where its parameter probably stands among the station's.
+    near: usize,
+    taken: i64,
+    says: Says,
     before: Before,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Says {
+    Value(Cell),
+    Flags(TestFlags),
+}
+
+/// What is to be applied at one position of the journal.
+struct Judged<'a> {
+    position: u64,
+    admitted: &'a Admitted,
+    flags: &'a [TestFlags],
+    revised: &'a [Revised],
 }
 
 impl History {
@@ -48,58 +69,103 @@ impl History {
     /// read it as soon as this returns. A position before the last applied one is a record that was applied already:
     /// nothing changes, and its values count as duplicates.
     pub fn apply(&self, position: u64, admitted: &Admitted) -> Applied {
-        let mut writer = lock(&self.shared.writer);
-        let Writer { incoming, cells, places } = &mut *writer;
-        let mut state = self.shared.write();
-        let applied = if state.applied.is_some_and(|applied| position < applied) {
-            let duplicate = u32::try_from(admitted.values.len()).unwrap_or(u32::MAX);
-            Applied { duplicate, ..Applied::default() }
-        } else {
-            let station = state.stations.number(&admitted.station);
-            state.look(station, admitted, places, incoming);
-            if incoming.iter().any(|value| value.before == Before::AskFiles) {
-                let asked = (Arc::clone(&state.files), state.generation);
-                drop(state);
-                self.shared.ask_files(station, admitted, incoming, asked);
-                state = self.shared.write();
-            }
-            let (applied, lost) = state.take(station, position, admitted, incoming, cells);
-            drop(state);
-            for parameter in lost {
-                self.find_latest_again(station, parameter, admitted.taken_at.as_millis());
-            }
-            applied
-        };
+        self.apply_judged(position, admitted, &[], &[])
+    }
+
+    /// The same with what each test said: `flags` in the order of the record's values ([`TestFlags::NONE`] where there are
+    /// fewer), and of older readings of the station those that are `revised` by it. The worst of its tests is a reading's
+    /// flag, unless whoever admitted it said worse.
+    ///
+    /// A revised reading is a new version, at this position and as of when this record reached us, with the value that it
+    /// had. One that is not there, or cannot be looked up, is counted ([`Applied::unfounded`]) and logged.
+    ///
+    /// What is said without flags of a value that is there with flags is a duplicate: who did not test it knows no better.
+    pub fn apply_judged(
+        &self,
+        position: u64,
+        admitted: &Admitted,
+        flags: &[TestFlags],
+        revised: &[Revised],
+    ) -> Applied {
+        let judged = Judged { position, admitted, flags, revised };
+        let applied = self.apply_one(&judged);
         self.shared.counters.count(&applied);
+        if 0 < applied.unfounded {
+            let (station, readings) = (&admitted.station, applied.unfounded);
+            tracing::warn!(%station, position, readings, "flags of readings that are not there");
+        }
+        applied
+    }
+
+    fn apply_one(&self, judged: &Judged<'_>) -> Applied {
+        let mut writer = lock(&self.shared.writer);
+        let Writer { incoming, cells, lost, places } = &mut *writer;
+        let mut state = self.shared.write();
+        if state.applied.is_some_and(|applied| judged.position < applied) {
+            let duplicate = u32::try_from(judged.admitted.values.len()).unwrap_or(u32::MAX);
+            return Applied { duplicate, ..Applied::default() };
+        }
+        let station = state.stations.number(&judged.admitted.station);
+        let mut applied = Applied::default();
+        state.look(station, judged, places, incoming, &mut applied);
+        if incoming.iter().any(|value| value.before == Before::AskFiles) {
+            let asked = (Arc::clone(&state.files), state.generation);
+            drop(state);
+            self.shared.ask_files(station, judged.admitted, incoming, &asked);
+            state = self.shared.write();
+        }
+        lost.clear();
+        state.take(station, judged, incoming, (cells, lost), &mut applied);
+        drop(state);
+        for &(parameter, taken) in &*lost {
+            self.find_latest_again(station, parameter, taken);
+        }
         applied
     }
 }
 
 impl State {
-    /// Turns the record into incoming values, each with what memory knows of it.
+    /// Turns the record into incoming values, in the order of time, each with what memory knows of it.
     fn look(
         &mut self,
         station: u32,
-        admitted: &Admitted,
+        judged: &Judged<'_>,
         places: &mut Vec<(ParameterCode, u32)>,
         incoming: &mut Vec<Incoming>,
+        applied: &mut Applied,
     ) {
         incoming.clear();
-        let taken = admitted.taken_at.as_millis();
-        for (place, &Measured { ref parameter, value, flag }) in admitted.values.iter().enumerate()
-        {
-            let parameter = match places.get(place) {
+        let taken = judged.admitted.taken_at.as_millis();
+        let values = judged.admitted.values.iter().enumerate();
+        for (near, &Measured { ref parameter, value, flag }) in values {
+            let parameter = match places.get(near) {
                 Some((code, number)) if code == parameter => *number,
                 _ => {
                     let number = self.parameters.number(parameter);
-                    places.truncate(place);
+                    places.truncate(near);
                     places.push((parameter.clone(), number));
                     number
                 }
             };
-            let before = self.before(station, (parameter, place), taken);
-            incoming.push(Incoming { parameter, cell: Cell { value, flag }, before });
+            let tests = judged.flags.get(near).copied().unwrap_or_default();
+            let says = Says::Value(Cell::untested(value, flag).tested(tests));
+            let before = self.before(station, (parameter, near), taken);
+            incoming.push(Incoming { parameter, near, taken, says, before });
         }
+        if judged.revised.is_empty() {
+            return;
+        }
+        for revised in judged.revised {
+            let Some(parameter) = self.parameters.find(revised.parameter.as_str()) else {
+                applied.unfounded += 1;
+                continue;
+            };
+            let (taken, says) = (revised.taken_at.as_millis(), Says::Flags(revised.flags));
+            let near = places.iter().position(|place| place.1 == parameter).unwrap_or(0);
+            let before = self.before(station, (parameter, near), taken);
+            incoming.push(Incoming { parameter, near, taken, says, before });
+        }
+        incoming.sort_by_key(|value| value.taken);
     }
 
     fn before(&self, station: u32, (parameter, place): (u32, usize), taken: i64) -> Before {
@@ -115,45 +181,71 @@ impl State {
         }
     }
 
-    /// Puts what is new into the tail. Also names the series whose latest value is no more.
+    /// Puts what is new into the tail, a row for each time. Also names the series whose latest value is no more.
     fn take(
         &mut self,
         station: u32,
-        position: u64,
-        admitted: &Admitted,
+        judged: &Judged<'_>,
         incoming: &[Incoming],
-        cells: &mut Vec<(u32, Cell)>,
-    ) -> (Applied, Vec<u32>) {
-        let (taken, received) = (admitted.taken_at.as_millis(), admitted.received_at.as_millis());
-        let (mut applied, mut lost) = (Applied::default(), Vec::new());
-        cells.clear();
-        for (place, &Incoming { parameter, cell, before }) in incoming.iter().enumerate() {
-            let repeated = cells.iter().position(|known| known.0 == parameter);
-            let before = repeated.map_or(before, |at| Before::Holds(cells[at].1));
-            match before {
-                Before::Holds(held) if held == cell => {
-                    applied.duplicate += 1;
-                    continue;
-                }
-                Before::Holds(_) => applied.corrected += 1,
-                Before::Nothing | Before::AskFiles => applied.stored += 1,
-            }
-            match repeated {
-                Some(at) => cells[at].1 = cell,
-                None => cells.push((parameter, cell)),
-            }
-            let version = Version { taken, received, position, cell };
-            if self.series.note(station, (parameter, place), version) {
-                lost.push(parameter);
-            }
-        }
+        (cells, lost): (&mut Vec<(u32, Cell)>, &mut Vec<Lost>),
+        applied: &mut Applied,
+    ) {
+        let (position, received) = (judged.position, judged.admitted.received_at.as_millis());
         self.applied = Some(position);
         self.tail.arrived(received);
-        if !cells.is_empty() {
-            self.tail.push(station, taken, received, position, cells);
+        for row in incoming.chunk_by(|a, b| a.taken == b.taken) {
+            let taken = row[0].taken;
+            cells.clear();
+            for &Incoming { parameter, near, says, before, .. } in row {
+                let repeated = cells.iter().position(|known| known.0 == parameter);
+                let before = repeated.map_or(before, |at| Before::Holds(cells[at].1));
+                let Some(cell) = changed(says, before, applied) else { continue };
+                match repeated {
+                    Some(at) => cells[at].1 = cell,
+                    None => cells.push((parameter, cell)),
+                }
+                let version = Version { taken, received, position, cell };
+                if self.series.note(station, (parameter, near), version) {
+                    lost.push((parameter, taken));
+                }
+            }
+            if !cells.is_empty() {
+                self.tail.push(station, taken, received, position, cells);
+            }
         }
-        (applied, lost)
     }
+}
+
+/// What is to be stored of what is said; `None` where that changes nothing.
+fn changed(says: Says, before: Before, applied: &mut Applied) -> Option<Cell> {
+    let held = match before {
+        Before::Holds(held) => Some(held),
+        Before::Nothing | Before::AskFiles => None,
+    };
+    let (cell, count) = match (says, held) {
+        (Says::Value(cell), None) => (cell, &mut applied.stored),
+        (Says::Value(cell), Some(held)) if cell.adds_nothing_to(held) => {
+            applied.duplicate += 1;
+            return None;
+        }
+        (Says::Value(cell), Some(held)) if cell.measures(held) && cell.tests != held.tests => {
+            (cell, &mut applied.reflagged)
+        }
+        (Says::Value(cell), Some(_)) => (cell, &mut applied.corrected),
+        (Says::Flags(_), None) => {
+            applied.unfounded += 1;
+            return None;
+        }
+        (Says::Flags(tests), Some(held)) => {
+            let cell = held.tested(tests);
+            if cell.adds_nothing_to(held) {
+                return None;
+            }
+            (cell, &mut applied.revised)
+        }
+    };
+    *count += 1;
+    Some(cell)
 }
 
 /// What the sealed files know of one station around one time.
@@ -163,45 +255,60 @@ pub(crate) struct Window {
     span: (i64, i64),
     /// Sorted by time and parameter.
     cells: Vec<Sealed>,
+    /// What the tests said, each word once.
+    words: Vec<TestFlags>,
 }
 
 struct Sealed {
     taken: i64,
     value: f64,
+    /// Its place among the words of the window.
+    word: u32,
     parameter: u16,
     /// The flag's number, with the highest bit where the value is missing: so a reading takes 24 bytes.
     flag: u8,
 }
 
 impl Window {
+    fn bytes(&self) -> usize {
+        let words = self.words.capacity() * size_of::<TestFlags>();
+        self.cells.capacity() * size_of::<Sealed>() + words + size_of::<Self>()
+    }
+
     fn find(&self, parameter: u32, taken: i64) -> Option<Cell> {
         let key = (taken, parameter);
         let at = self.cells.binary_search_by_key(&key, |c| (c.taken, u32::from(c.parameter)));
         let cell = &self.cells[at.ok()?];
         let flag = domain::Flag::from_number(cell.flag & 0x7f)?;
-        Some(Cell { value: (cell.flag & 0x80 == 0).then_some(cell.value), flag })
+        let tests = self.words.get(cell.word as usize).copied().unwrap_or_default();
+        Some(Cell { value: (cell.flag & 0x80 == 0).then_some(cell.value), flag, tests })
     }
 }
 
 impl Shared {
-    /// Answers what memory could not. Where the files cannot be read the value is stored as new: at worst one row too
-    /// many, which reads back the same.
+    /// Answers what memory could not. Where the files cannot be read a value is stored as new: at worst one row too many,
+    /// which reads back the same. New flags have nothing to stand on then.
     fn ask_files(
         &self,
         station: u32,
         admitted: &Admitted,
         incoming: &mut [Incoming],
-        asked: (Files, u64),
+        asked: &(Files, u64),
     ) {
-        let taken = admitted.taken_at.as_millis();
-        let window = self.window(station, admitted.station.as_str(), taken, asked);
-        if let Err(error) = &window {
-            metrics::counter!("saltline_history_lookup_failed_total").increment(1);
-            tracing::error!(station = %admitted.station, %error, "cannot look for an older copy");
-        }
-        for value in incoming.iter_mut().filter(|value| value.before == Before::AskFiles) {
-            let found = window.as_ref().ok().and_then(|w| w.find(value.parameter, taken));
-            value.before = found.map_or(Before::Nothing, Before::Holds);
+        for row in incoming.chunk_by_mut(|a, b| a.taken == b.taken) {
+            if row.iter().all(|value| value.before != Before::AskFiles) {
+                continue;
+            }
+            let taken = row[0].taken;
+            let window = self.window(station, admitted.station.as_str(), taken, asked);
+            if let Err(error) = &window {
+                metrics::counter!("saltline_history_lookup_failed_total").increment(1);
+                tracing::error!(station = %admitted.station, %error, "cannot look for an older copy");
+            }
+            for value in row.iter_mut().filter(|value| value.before == Before::AskFiles) {
+                let found = window.as_ref().ok().and_then(|w| w.find(value.parameter, taken));
+                value.before = found.map_or(Before::Nothing, Before::Holds);
+            }
         }
     }
 
@@ -210,17 +317,17 @@ impl Shared {
         station: u32,
         code: &str,
         taken: i64,
-        (files, generation): (Files, u64),
+        (files, generation): &(Files, u64),
     ) -> Result<Arc<Window>, HistoryError> {
         let cached = lock(&self.windows).get(station).filter(|window| {
-            window.generation == generation && window.span.0 <= taken && taken <= window.span.1
+            window.generation == *generation && window.span.0 <= taken && taken <= window.span.1
         });
         if let Some(window) = cached {
             return Ok(window);
         }
         metrics::counter!("saltline_history_windows_read_total").increment(1);
-        let window = Arc::new(self.read_window(code, taken, &files, generation)?);
-        let bytes = window.cells.capacity() * size_of::<Sealed>() + size_of::<Window>();
+        let window = Arc::new(self.read_window(code, taken, files, *generation)?);
+        let bytes = window.bytes();
         lock(&self.windows).put(station, Arc::clone(&window), bytes);
         Ok(window)
     }
@@ -235,7 +342,8 @@ impl Shared {
         generation: u64,
     ) -> Result<Window, HistoryError> {
         let month = Month::of(taken);
-        let mut gathered = Gathered { span: (month.start(), month.last()), cells: Vec::new() };
+        let span = (month.start(), month.last());
+        let mut gathered = Gathered { span, cells: Vec::new(), words: Vec::new() };
         for file in files.iter().filter(|file| file.facts.month == month) {
             let footer = file.footer(&self.footers)?;
             let numbers = self.numbers(&footer);
@@ -275,7 +383,7 @@ impl Shared {
             return Ok(rows);
         }
         let pairs: Vec<usize> = (0..footer.parameters.len()).collect();
-        let rows = Arc::new(file.rows(footer, group, &pairs)?);
+        let rows = Arc::new(file.rows(footer, group, &Columns::tested(pairs))?);
         lock(&self.blocks).put(key, Arc::clone(&rows), rows.bytes());
         Ok(rows)
     }
@@ -286,6 +394,7 @@ struct Gathered {
     span: (i64, i64),
     /// With the journal position of each.
     cells: Vec<(u64, Sealed)>,
+    words: Vec<TestFlags>,
 }
 
 impl Gathered {
@@ -319,30 +428,40 @@ impl Gathered {
                     continue;
                 };
                 let version = rows.version(row, cell);
-                self.cells.push((version.position, sealed(version, parameter)));
+                let word = self.word(cell.tests);
+                self.cells.push((version.position, sealed(version, parameter, word)));
             }
         }
         Ok(())
     }
 
+    /// The place of a word; there are few, and most readings have the one of the reading before.
+    fn word(&mut self, tests: TestFlags) -> u32 {
+        let at = self.words.iter().position(|known| *known == tests).unwrap_or_else(|| {
+            self.words.push(tests);
+            self.words.len() - 1
+        });
+        u32::try_from(at).expect("a window has some thousand cells")
+    }
+
     /// Of each time and parameter the last stands, as everywhere.
     fn window(self, generation: u64) -> Window {
-        let Self { span, mut cells } = self;
+        let Self { span, mut cells, words } = self;
         cells.retain(|(_, cell)| span.0 <= cell.taken && cell.taken <= span.1);
         cells.sort_by_key(|(position, cell)| (cell.taken, cell.parameter, *position));
         cells.reverse();
         cells.dedup_by_key(|(_, cell)| (cell.taken, cell.parameter));
         cells.reverse();
         let cells = cells.into_iter().map(|(_, cell)| cell).collect();
-        Window { generation, span, cells }
+        Window { generation, span, cells, words }
     }
 }
 
-fn sealed(version: Version, parameter: u16) -> Sealed {
+fn sealed(version: Version, parameter: u16, word: u32) -> Sealed {
     let Version { taken, cell, .. } = version;
     let missing = if cell.value.is_none() { 0x80 } else { 0 };
     let (value, flag) = (cell.value.unwrap_or(0.0), cell.flag.number() | missing);
-    Sealed { taken, value, parameter, flag }
+    Sealed { taken, value, word, parameter, flag }
 }
 
 /// Handles, because looking a counter up costs more than counting.
@@ -350,18 +469,34 @@ pub(crate) struct Counters {
     stored: Counter,
     duplicate: Counter,
     corrected: Counter,
+    reflagged: Counter,
+    revised: Counter,
+    unfounded: Counter,
 }
 
 impl Counters {
     pub(crate) fn new() -> Self {
         let of = |outcome| counter!("saltline_history_applied_total", "outcome" => outcome);
-        Self { stored: of("stored"), duplicate: of("duplicate"), corrected: of("corrected") }
+        Self {
+            stored: of("stored"),
+            duplicate: of("duplicate"),
+            corrected: of("corrected"),
+            reflagged: of("reflagged"),
+            revised: of("revised"),
+            unfounded: of("unfounded"),
+        }
     }
 
     fn count(&self, applied: &Applied) {
-        let Applied { stored, duplicate, corrected, .. } = *applied;
-        let counts =
-            [(&self.stored, stored), (&self.duplicate, duplicate), (&self.corrected, corrected)];
+        let Applied { stored, duplicate, corrected, reflagged, revised, unfounded } = *applied;
+        let counts = [
+            (&self.stored, stored),
+            (&self.duplicate, duplicate),
+            (&self.corrected, corrected),
+            (&self.reflagged, reflagged),
+            (&self.revised, revised),
+            (&self.unfounded, unfounded),
+        ];
         for (counter, readings) in counts.into_iter().filter(|&(_, readings)| 0 < readings) {
             counter.increment(u64::from(readings));
         }

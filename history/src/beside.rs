@@ -123,6 +123,6 @@ fn version(row: &BesideRow) -> Version {
         taken: row.taken_at.as_millis(),
         received: row.received_at.as_millis(),
         position: row.position,
-        cell: Cell { value: row.value, flag: row.flag },
+        cell: Cell::untested(row.value, row.flag),
     }
 }

@@ -2,14 +2,18 @@
 //! sealed files: of its station, parameter and time the last that was written up to that record has the same value, to the
 //! bit. A value that was there before may have stayed where it was.
 //!
+//! Flags are compared where nothing was tested: what the tests say of a reading depends on what came before it, on other
+//! series and on the limits of that day, and no record of the journal tells that. A revision says the value again that
+//! stood before, so the values are compared across it.
+//!
 //! Records are taken in the journal's order and asked for in lots; each lot goes once through the files that can hold it.
 
-use domain::{Admitted, ParameterCode, StationCode, Timestamp};
+use domain::{Admitted, ParameterCode, StationCode, TestFlags, Timestamp};
 use rustc_hash::FxHashMap;
 
 use crate::cache::Cache;
 use crate::names::Names;
-use crate::sealed::{Scan, SealedFile};
+use crate::sealed::{Columns, Scan, SealedFile};
 use crate::series::Cell;
 use crate::{HistoryError, Look};
 use std::sync::{Arc, Mutex};
@@ -30,7 +34,7 @@ pub struct Compared {
     pub differ: Vec<Differs>,
     /// How many they are.
     pub differing: u64,
-    /// Values that are the same and have another flag: a parameter's range was changed since.
+    /// Values that are the same, were not tested, and have another flag: a parameter's range was changed since.
     pub other_flags: u64,
 }
 
@@ -101,7 +105,7 @@ impl Comparing<'_> {
                 continue;
             }
             let parameter = self.parameters.number(&measured.parameter);
-            let cell = Cell { value: measured.value, flag: measured.flag };
+            let cell = Cell::untested(measured.value, measured.flag);
             let next = self.asked.len();
             self.asked.push(Asked { station, parameter, taken, position, cell, best: None, next });
         }
@@ -150,7 +154,7 @@ impl Comparing<'_> {
         let number = |code: &ParameterCode| self.parameters.find(code.as_str());
         let numbers: Vec<Option<u32>> = footer.parameters.iter().map(number).collect();
         let pairs = (0..numbers.len()).collect();
-        let mut scan = Scan::of(file, Arc::clone(&footer), groups, pairs)?;
+        let mut scan = Scan::of(file, Arc::clone(&footer), groups, Columns::tested(pairs))?;
         let mut last: Option<(String, Option<u32>)> = None;
         while let Some((code, taken, position)) = scan.key() {
             let station = match &last {
@@ -195,7 +199,8 @@ impl Comparing<'_> {
         let bits = |cell: Cell| cell.value.map(f64::to_bits);
         match asked.best {
             Some((_, cell)) if bits(cell) == bits(asked.cell) => {
-                self.found.other_flags += u64::from(cell.flag != asked.cell.flag);
+                let untested = cell.tests == TestFlags::NONE;
+                self.found.other_flags += u64::from(untested && cell.flag != asked.cell.flag);
             }
             best => {
                 self.found.differing += 1;

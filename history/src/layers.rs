@@ -80,7 +80,7 @@ fn point(
 }
 
 /// Where nothing was measured.
-const NOTHING: Cell = Cell { value: None, flag: domain::Flag::Missing };
+const NOTHING: Cell = Cell::untested(None, domain::Flag::Missing);
 
 pub(crate) fn as_it_came(version: Version) -> Point {
     Point {

@@ -7,10 +7,11 @@
 //! a thread of its own, because it may also merge files.
 //!
 //! A reading is never overwritten. What is said again of the same time is a new row with a later journal position, and a
-//! read gives the newest. What people correct and approve stands beside the readings ([`domain::Edits`]) and meets them
+//! read gives the newest. The same holds of what the tests say of a reading when its neighbours are known
+//! ([`History::apply_judged`]). What people correct and approve stands beside the readings ([`domain::Edits`]) and meets them
 //! in a read.
 //!
-//! Counted: `saltline_history_applied_total{outcome="stored|duplicate|corrected"}`, `…_sealed_total` and
+//! Counted: `saltline_history_applied_total{outcome="stored|duplicate|corrected|reflagged|revised|unfounded"}`, `…_sealed_total` and
 //! `…_merged_total` (readings), `…_seal_failed_total`, `…_merge_failed_total`, `…_lookup_failed_total`,
 //! `…_windows_read_total`, `…_orphans_total`, `…_damaged_total`, `…_rollups_damaged_total`; measured: `…_seal_seconds`, `…_merge_seconds`; shown:
 //! `…_sealed_files`, `…_sealed_bytes`, `…_tail_readings`.
@@ -27,6 +28,7 @@ mod made; // what is made of corrected readings is made again
 mod layers; // as people corrected and approved it
 mod beside; // somebody else who keeps the same readings
 mod rollup; // what intervals come to, kept beside the readings
+mod tested; // what each test said, and what lies around it
 mod spells; // how long beyond a limit
 mod statistics; // how it is spread
 mod availability; // how much of it is there
@@ -54,4 +56,5 @@ pub use query::{Applied, At, Bucket, Latest, Point, Query, Stats};
 pub use spells::{Beyond, Spells};
 pub use statistics::{By, Group, Spread, VALUES_MAX};
 pub use store::History;
+pub use tested::{Tested, TestedSeries};
 pub use verify::{Unverified, sealed_files};

@@ -120,7 +120,7 @@ impl Shared {
         for (file, footer) in chosen.iter().zip(&footers) {
             sources.push(Source::new(file.scan(Arc::clone(footer))?, footer, &parameters));
         }
-        let written = forms(chosen, &footers, &parameters)?;
+        let written = written(chosen, &footers, &parameters)?;
         let month = chosen[0].facts.month;
         let mut writer = SealedWriter::create(
             &self.dir,
@@ -139,8 +139,8 @@ impl Shared {
     }
 }
 
-/// How the values of each parameter are to be written: what some file has as floats is looked at anew.
-fn forms(
+/// How each parameter is to be written: what some file has as floats is looked at anew.
+fn written(
     chosen: &[Arc<SealedFile>],
     footers: &[Arc<Footer>],
     parameters: &[ParameterCode],
@@ -150,6 +150,9 @@ fn forms(
         let files = chosen.iter().zip(footers);
         let files: Vec<_> =
             files.filter_map(|(f, footer)| Some((f, footer, holds(footer)?))).collect();
+        // The largest file knows best what is usual.
+        let tested = files.iter().filter_map(|(f, footer, at)| Some((f, footer.usual(*at)?)));
+        let tests = tested.max_by_key(|(file, _)| file.facts.rows).map(|(_, usual)| usual);
         let said = files.iter().map(|(_, footer, pair)| footer.form(*pair).unwrap_or(Form::Float));
         let mut form = said.fold(Form::NONE, Form::and);
         if form == Form::Float {
@@ -158,7 +161,7 @@ fn forms(
                 form = seen(form, Scan::every(file, Arc::clone(footer), pair)?)?;
             }
         }
-        Ok((code.clone(), form))
+        Ok(Written { code: code.clone(), form, tests })
     };
     parameters.iter().map(of).collect()
 }

@@ -1,5 +1,6 @@
 //! A month of one series in memory, in few bits and still open at any row: what was decoded of sealed files and may be
-//! asked again. A reading every 15 minutes takes about three bytes, so a year of a series takes 100 kB.
+//! asked again. A reading every 15 minutes takes about three bytes, so a year of a series takes 100 kB. What each test said
+//! is not here: who asks that is rare, and reads it from the files.
 
 use domain::Flag;
 
@@ -69,7 +70,7 @@ impl Packed {
             let value = (flag & NO_VALUE == 0).then(|| self.value(row));
             let number = u8::try_from(flag & !NO_VALUE).unwrap_or(0);
             let flag = Flag::from_number(number).unwrap_or(Flag::Missing);
-            out.push(Version { taken, received, position: 0, cell: Cell { value, flag } });
+            out.push(Version { taken, received, position: 0, cell: Cell::untested(value, flag) });
         }
     }
 
@@ -168,7 +169,12 @@ mod tests {
         let flag = prop::sample::select(vec![Flag::Good, Flag::NotEvaluated, Flag::Bad]);
         (-4_000i64..4_000, 0i64..5_000, value, flag).prop_map(|(n, late, value, flag)| {
             let taken = n * 900_000;
-            Version { taken, received: taken + late, position: 0, cell: Cell { value, flag } }
+            Version {
+                taken,
+                received: taken + late,
+                position: 0,
+                cell: Cell::untested(value, flag),
+            }
         })
     }
 
@@ -207,7 +213,7 @@ mod tests {
     fn a_month_of_a_tide_takes_three_bytes_a_reading() {
         let one = |n: i64| {
             let value = Some(((n * 7_919) % 3_000) as f64 / 100.0);
-            let (taken, cell) = (n * 900_000, Cell { value, flag: Flag::Good });
+            let (taken, cell) = (n * 900_000, Cell::untested(value, Flag::Good));
             Version { taken, received: taken + n * 389 % 1_000, position: 0, cell }
         };
         let bytes = comes_back((0..2_976).map(one).collect(), (i64::MIN, i64::MAX));

@@ -7,15 +7,23 @@ use domain::{
 use crate::rollup::{Amount, State, Sum, counted};
 use crate::series::Cell;
 
-/// What became of the readings of one record.
+/// What became of the readings of one record. Its values are `stored`, `duplicate`, `corrected` or `reflagged`; what it
+/// revised of older readings comes on top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Applied {
     /// Nothing was known at that station, parameter and time.
     pub stored: u32,
     /// The same value with the same flag was there already; nothing changed.
     pub duplicate: u32,
-    /// Another value or flag was there; this one is read from now on, the older is kept below it.
+    /// Another value was there, or another flag where nobody tested it; this one is read from now on, the older is kept
+    /// below it.
     pub corrected: u32,
+    /// The same value was there, and its tests said something else; what they say now is read from now on.
+    pub reflagged: u32,
+    /// Older readings whose tests say something else now.
+    pub revised: u32,
+    /// The tests of a reading were revised that is not there; nothing changed.
+    pub unfounded: u32,
 }
 
 /// One series between two instants.
@@ -202,7 +210,7 @@ impl Bucketing {
     fn add(&mut self, point: &Point) {
         let Some(bucket) = self.done.last_mut() else { return };
         bucket.flag = bucket.flag.worse(point.flag);
-        let Some(value) = counted(Cell { value: point.value, flag: point.flag }) else { return };
+        let Some(value) = counted(Cell::untested(point.value, point.flag)) else { return };
         let now = At { value, taken_at: point.taken_at };
         bucket.count = bucket.count.saturating_add(1);
         bucket.first.get_or_insert(now);

@@ -12,7 +12,7 @@ use crate::month::Month;
 use crate::packed::Packed;
 use crate::query::Bucketing;
 use crate::rollup::{Asked, Kept, Level, Piece, State};
-use crate::sealed::SealedFile;
+use crate::sealed::{SealedFile, Tests};
 use crate::series::{Series, Version};
 use crate::store::{Files, Shared, lock};
 use crate::{Bucket, History, HistoryError, Latest, Point, Query};
@@ -364,7 +364,7 @@ impl Shared {
         let mut versions = Vec::new();
         for file in files() {
             let footer = file.footer(&self.footers)?;
-            file.series(&footer, series, whole, &mut versions)?;
+            file.series(&footer, series, whole, Tests::LeftOut, &mut versions)?;
         }
         let packed = Arc::new(Packed::of(serials, &last_write_wins(versions)));
         lock(&self.packed).put(key, Arc::clone(&packed), packed.bytes());
@@ -393,7 +393,7 @@ impl Shared {
         let mut versions = Vec::new();
         for file in &sources.files {
             let footer = file.footer(&self.footers)?;
-            file.series(&footer, series, (from, to), &mut versions)?;
+            file.series(&footer, series, (from, to), Tests::LeftOut, &mut versions)?;
         }
         versions.retain(|version| version.received <= view.known_by);
         let hot = sources.hot.iter().filter(|version| from <= version.taken && version.taken < to);

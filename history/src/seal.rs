@@ -9,7 +9,7 @@ use std::time::Instant;
 use domain::{ParameterCode, StationCode, Timestamp};
 
 use crate::month::Month;
-use crate::sealed::{Facts, Form, Manifest, SealedFile, SealedWriter, Written};
+use crate::sealed::{Facts, Form, Manifest, Met, SealedFile, SealedWriter, Written};
 use crate::sealed::{series_lines, sync_dir, write_manifest};
 use crate::series::SeriesTable;
 use crate::store::{Shared, State, lock};
@@ -150,11 +150,10 @@ impl Shared {
         month: Month,
         order: &[u32],
     ) -> Result<Facts, HistoryError> {
-        let used = sealing.parameters_of(month);
-        let code = |number: u32| sealing.parameters[number as usize].clone();
-        let codes: Vec<Written> = used.iter().map(|&(number, form)| (code(number), form)).collect();
+        let (used, codes): (Vec<u32>, Vec<Written>) =
+            sealing.parameters_of(month).into_iter().unzip();
         let mut place = vec![0; sealing.parameters.len()];
-        used.iter().enumerate().for_each(|(at, &(number, _))| place[number as usize] = at);
+        used.iter().enumerate().for_each(|(at, &number)| place[number as usize] = at);
         let mut writer = SealedWriter::create(
             &self.dir,
             month,
@@ -246,19 +245,26 @@ impl Sealing {
         tails.flat_map(move |(station, tail)| tail.rows(month).map(move |row| (station, row)))
     }
 
-    /// The parameters of a month in the order of their codes, each with the form that holds all its values.
-    fn parameters_of(&self, month: Month) -> Vec<(u32, Form)> {
-        let mut used: Vec<Option<Form>> = vec![None; self.parameters.len()];
+    /// The parameters of a month in the order of their codes, each with how all its readings are written.
+    fn parameters_of(&self, month: Month) -> Vec<(u32, Written)> {
+        let mut used: Vec<Option<(Form, Met)>> = Vec::new();
+        used.resize_with(self.parameters.len(), || None);
         let order: Vec<u32> = (0..).take(self.stations.len()).collect();
         for (_, row) in self.rows(month, &order) {
             for (number, cell) in row.cells() {
-                let form = used[number as usize].get_or_insert(Form::NONE);
+                let (form, met) =
+                    used[number as usize].get_or_insert_with(|| (Form::NONE, Met::default()));
                 *form = cell.value.map_or(*form, |value| form.with(value));
+                met.add(cell.flag, cell.tests);
             }
         }
-        let mut numbers: Vec<(u32, Form)> =
-            (0..).zip(used).filter_map(|(number, form)| Some((number, form?))).collect();
-        numbers.sort_by_key(|&(number, _)| &self.parameters[number as usize]);
-        numbers
+        let written = |(code, used): (&ParameterCode, Option<(Form, Met)>)| {
+            used.map(|(form, met)| Written { code: code.clone(), form, tests: met.usual() })
+        };
+        let all = self.parameters.iter().zip(used).map(written);
+        let mut numbered: Vec<(u32, Written)> =
+            (0..).zip(all).filter_map(|(number, written)| Some((number, written?))).collect();
+        numbered.sort_by(|a, b| a.1.code.cmp(&b.1.code));
+        numbered
     }
 }

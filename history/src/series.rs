@@ -1,19 +1,50 @@
 //! What is known of each series without looking: its newest value, and how new the sealed files are. The first answers
 //! `latest` from memory, the second spares nearly every reading a look at the disk.
 
-use domain::Flag;
+use domain::{Flag, TestFlags};
 
 /// One cell of a row: a value, or the word that the sensor is missing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cell {
     pub(crate) value: Option<f64>,
     pub(crate) flag: Flag,
+    /// What each test said of it; none where nobody tested it, and where a read did not ask.
+    pub(crate) tests: TestFlags,
 }
 
-/// Equal to the bit: a correction of the last digit is a correction.
+impl Cell {
+    /// Of a reading that nobody tested.
+    pub(crate) const fn untested(value: Option<f64>, flag: Flag) -> Self {
+        Self { value, flag, tests: TestFlags::NONE }
+    }
+
+    /// The same as the tests find it: their worst is its flag. What was said of it beside its tests stays said: who admitted
+    /// it called it bad, or nothing was measured.
+    pub(crate) fn tested(self, tests: TestFlags) -> Self {
+        let flag = match (self.value, self.tests.worst()) {
+            _ if tests == TestFlags::NONE => self.flag,
+            (None, _) => self.flag,
+            (Some(_), worst) if worst == self.flag => tests.worst(),
+            (Some(_), _) => self.flag.worse(tests.worst()),
+        };
+        Self { flag, tests, ..self }
+    }
+
+    /// Is it what is held already? Who did not test a reading knows no better than who did.
+    pub(crate) fn adds_nothing_to(self, held: Self) -> bool {
+        let untested = self.tests == TestFlags::NONE && held.tests != TestFlags::NONE;
+        self == held || (untested && self.measures(held))
+    }
+
+    /// Is the value the same? To the bit: a correction of the last digit is a correction.
+    pub(crate) fn measures(self, other: Self) -> bool {
+        self.value.map(f64::to_bits) == other.value.map(f64::to_bits)
+    }
+}
+
 impl PartialEq for Cell {
     fn eq(&self, other: &Self) -> bool {
-        self.flag == other.flag && self.value.map(f64::to_bits) == other.value.map(f64::to_bits)
+        self.flag == other.flag && self.tests == other.tests && self.measures(*other)
     }
 }
 

@@ -121,7 +121,7 @@ impl Counting {
 
     /// `false` when the interval it would open is one too many.
     fn take(&mut self, point: &Point) -> bool {
-        let cell = Cell { value: point.value, flag: point.flag };
+        let cell = Cell::untested(point.value, point.flag);
         let Some(value) = counted(cell).filter(|value| value.is_finite()) else { return true };
         self.reading((point.taken_at.as_millis(), value))
     }

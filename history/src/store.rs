@@ -20,8 +20,9 @@ use crate::series::SeriesTable;
 use crate::tail::Tail;
 use crate::{Beside, Config, HistoryError, Stats};
 
-/// Decoded footers: one of a month at 200 stations takes about 100 kB, so some 80 months stay open.
-const FOOTERS_BYTES_MAX: usize = 8 << 20;
+/// Decoded footers: one of a month at 200 stations takes about 100 kB, so that ten years and more stay open. A question
+/// over more than fit decodes all of them anew each time, a fifth of a millisecond each.
+const FOOTERS_BYTES_MAX: usize = 24 << 20;
 /// Windows for the look-ups of late readings: 18 kB for a six-value station, so 900 stations can send their backlogs
 /// in turns without pushing each other out.
 const WINDOWS_BYTES_MAX: usize = 16 << 20;

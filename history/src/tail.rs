@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::Flag;
+use domain::{Flag, TestFlags};
 
 use crate::month::Month;
 use crate::series::{Cell, Version, place};
@@ -17,23 +17,53 @@ struct Column {
     parameter: u32,
     values: Vec<f64>,
     flags: Vec<u8>,
+    words: Words,
+}
+
+/// What the tests said of each row, by runs: nearly all readings have the word of the one before. A run takes 12 bytes,
+/// and the first where nothing was tested takes none.
+#[derive(Debug, Default)]
+struct Words {
+    /// Where each run begins.
+    rows: Vec<u32>,
+    words: Vec<TestFlags>,
+}
+
+impl Words {
+    fn put(&mut self, row: u32, tests: TestFlags) {
+        if self.words.last().copied().unwrap_or_default() != tests {
+            self.rows.push(row);
+            self.words.push(tests);
+        }
+    }
+
+    fn get(&self, row: u32) -> TestFlags {
+        let run = self.rows.partition_point(|&begins| begins <= row).checked_sub(1);
+        run.map_or(TestFlags::NONE, |run| self.words[run])
+    }
+
+    fn bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<u32>() + self.words.capacity() * size_of::<TestFlags>()
+    }
 }
 
 impl Column {
     /// Rows in which this parameter did not occur are filled up only when it occurs again.
-    fn put(&mut self, row: usize, cell: Cell) {
+    fn put(&mut self, number: u32, cell: Cell) {
+        let row = number as usize;
         self.values.resize(row, 0.0);
         self.flags.resize(row, 0);
         self.values.push(cell.value.unwrap_or(0.0));
         let missing = if cell.value.is_none() { NO_VALUE } else { 0 };
         self.flags.push(cell.flag.number() | missing);
+        self.words.put(number, cell.tests);
     }
 
     fn get(&self, row: u32) -> Option<Cell> {
         let byte = *self.flags.get(row as usize)?;
         let flag = Flag::from_number(byte & !NO_VALUE)?;
         let value = (byte & NO_VALUE == 0).then(|| self.values[row as usize]);
-        Some(Cell { value, flag })
+        Some(Cell { value, flag, tests: self.words.get(row) })
     }
 }
 
@@ -56,7 +86,7 @@ impl StationTail {
         self.received.push(received);
         self.position.push(position);
         for (near, &(parameter, cell)) in cells.iter().enumerate() {
-            self.column(parameter, near).put(row, cell);
+            self.column(parameter, near).put(number, cell);
         }
         if let Some(before) = self.index.insert(taken, number) {
             self.older.insert(number, before);
@@ -206,7 +236,9 @@ impl Tail {
     pub(crate) fn bytes(&self) -> usize {
         let station = |tail: &StationTail| {
             let columns = tail.columns.iter();
-            let cells: usize = columns.map(|c| c.values.capacity() * 8 + c.flags.capacity()).sum();
+            let cells: usize = columns
+                .map(|c| c.values.capacity() * 8 + c.flags.capacity() + c.words.bytes())
+                .sum();
             cells + tail.received.capacity() * 16 + (tail.index.len() + tail.older.len()) * 24
         };
         self.stations.iter().map(station).sum()
@@ -218,7 +250,7 @@ mod tests {
     use super::*;
 
     fn cell(value: f64) -> Cell {
-        Cell { value: Some(value), flag: Flag::Good }
+        Cell::untested(Some(value), Flag::Good)
     }
 
     #[test]
@@ -240,7 +272,7 @@ mod tests {
     #[test]
     fn a_missing_sensor_is_not_an_absent_one() {
         let mut tail = Tail::default();
-        let missing = Cell { value: None, flag: Flag::Missing };
+        let missing = Cell::untested(None, Flag::Missing);
         tail.push(0, 1, 1, 1, &[(0, missing)]);
         assert_eq!(tail.find(0, 0, 1), Some(missing));
         assert_eq!(tail.find(0, 1, 1), None);

@@ -2,8 +2,6 @@
 //! and the steps from each to the next take few bits; as floats the same values have 64 that look like noise. Parquet
 //! calls it DECIMAL, so whoever reads the files sees the number that the sensor said.
 
-use domain::ParameterCode;
-
 /// Digits behind the point at most. What has more was computed, and its digits are noise to an encoder.
 const SCALE_MAX: u8 = 6;
 /// Values up to here come back to the bit at their own digits and at any more: their whole numbers, and the powers of ten,
@@ -58,9 +56,6 @@ pub(super) fn value(whole: i64, scale: u8) -> f64 {
 pub(super) fn known(scale: i8) -> Option<u8> {
     u8::try_from(scale).ok().filter(|&scale| scale <= SCALE_MAX)
 }
-
-/// A parameter and how its values are written.
-pub(crate) type Written = (ParameterCode, Form);
 
 #[cfg(test)]
 mod tests {

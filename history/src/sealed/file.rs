@@ -14,10 +14,39 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use parquet::file::metadata::ParquetMetaDataReader;
 
 use super::chunks::Chunks;
-use super::{FIXED, Facts, Footer, Rows, Scan};
+use super::{FIXED, Facts, Footer, Rows, Scan, Usual};
 use crate::HistoryError;
 use crate::cache::Cache;
 use crate::series::Version;
+
+/// Which columns are read beside those that all parameters share.
+#[derive(Debug, Clone)]
+pub(crate) struct Columns {
+    /// Values and flags of these parameters, by their place in the file.
+    pub(crate) pairs: Vec<usize>,
+    /// And what each test said of them?
+    pub(crate) tests: Tests,
+}
+
+/// What each test said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tests {
+    Asked,
+    /// All cells are as if nobody had tested them.
+    LeftOut,
+}
+
+impl Columns {
+    /// Values and flags, as they are shown.
+    pub(crate) fn shown(pairs: Vec<usize>) -> Self {
+        Self { pairs, tests: Tests::LeftOut }
+    }
+
+    /// All that is stored of these parameters.
+    pub(crate) fn tested(pairs: Vec<usize>) -> Self {
+        Self { pairs, tests: Tests::Asked }
+    }
+}
 
 /// A file that the manifest names, or named: one that a merge replaced is deleted when its last reader lets it go.
 #[derive(Debug)]
@@ -81,18 +110,20 @@ impl SealedFile {
         footer: &Footer,
         (station, parameter): (&str, &str),
         (from, to): (i64, i64),
+        tests: Tests,
         out: &mut Vec<Version>,
     ) -> Result<(), HistoryError> {
         let Some(pair) = footer.parameters.iter().position(|code| code.as_str() == parameter)
         else {
             return Ok(());
         };
+        let columns = Columns { pairs: vec![pair], tests };
         for group in 0..footer.groups() {
             let span = footer.span(group, station);
             if span.is_none_or(|(first, last)| last < from || to <= first) {
                 continue;
             }
-            let rows = self.rows(footer, group, &[pair])?;
+            let rows = self.rows(footer, group, &columns)?;
             for row in rows.between(station, (from, to)) {
                 let cell = rows.cell(0, row).map_err(|what| self.damaged(what))?;
                 out.extend(cell.map(|cell| rows.version(row, cell)));
@@ -101,17 +132,18 @@ impl SealedFile {
         Ok(())
     }
 
-    /// All rows of a row group, with the columns of these parameters.
+    /// All rows of a row group, with these columns.
     pub(crate) fn rows(
         &self,
         footer: &Footer,
         group: usize,
-        pairs: &[usize],
+        columns: &Columns,
     ) -> Result<Rows, HistoryError> {
         let rows = footer.reader.metadata().row_group(group).num_rows();
         let rows = usize::try_from(rows).unwrap_or(0).max(1);
-        let mut reader = self.reader(footer, group, pairs, rows)?;
-        let found = self.next(&mut reader)?.filter(|found| found.len() == rows);
+        let mut reader = self.reader(footer, group, columns, rows)?;
+        let found =
+            self.next(&mut reader, &footer.tests_of(columns))?.filter(|found| found.len() == rows);
         found.ok_or_else(|| self.damaged(format!("row group {group} has not its {rows} rows")))
     }
 
@@ -120,14 +152,15 @@ impl SealedFile {
         Scan::begin(self, footer)
     }
 
-    /// The next rows of a reader; `None` behind the last.
+    /// The next rows of a reader, which has such columns of `tests`; `None` behind the last.
     pub(super) fn next(
         &self,
         reader: &mut ParquetRecordBatchReader,
+        tests: &[Option<(usize, Usual)>],
     ) -> Result<Option<Rows>, HistoryError> {
         self.decode(|| match reader.next() {
             None => Ok(None),
-            Some(Ok(batch)) => Rows::of(&batch).map(Some),
+            Some(Ok(batch)) => Rows::of(&batch, tests).map(Some),
             Some(Err(error)) => Err(error.to_string()),
         })
     }
@@ -136,13 +169,14 @@ impl SealedFile {
         &self,
         footer: &Footer,
         group: usize,
-        pairs: &[usize],
+        columns: &Columns,
         batch: usize,
     ) -> Result<ParquetRecordBatchReader, HistoryError> {
         let fixed = 0..FIXED.len();
-        let wanted =
-            pairs.iter().flat_map(|pair| [pair * 2 + FIXED.len(), pair * 2 + FIXED.len() + 1]);
-        let columns: Vec<usize> = fixed.chain(wanted).collect();
+        let pairs = columns.pairs.iter();
+        let wanted = pairs.flat_map(|pair| [pair * 2 + FIXED.len(), pair * 2 + FIXED.len() + 1]);
+        let tests = footer.tests_columns(columns);
+        let columns: Vec<usize> = fixed.chain(wanted).chain(tests).collect();
         let chunks = self.chunks(footer, group, &columns)?;
         let schema = footer.reader.parquet_schema();
         let mask = ProjectionMask::leaves(schema, columns);

@@ -9,7 +9,10 @@ use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
 use super::decimal::known;
-use super::{CRC_KEY, FIXED, Form, SealedFile, VERSION, VERSION_KEY, VERSION_MIN};
+use super::file::{Columns, Tests};
+use super::{
+    CRC_KEY, FIXED, Form, SealedFile, TESTS, TESTS_KEY, Usual, VERSION, VERSION_KEY, VERSION_MIN,
+};
 use crate::HistoryError;
 use crate::rollup::{self, Directory, Place};
 
@@ -20,6 +23,8 @@ pub(crate) struct Footer {
     crcs: Vec<u32>,
     /// In the order of their columns.
     pub(crate) parameters: Vec<ParameterCode>,
+    /// Of which of them it is known what each test said, in the order of those columns, and what is usual.
+    tested: Vec<(usize, Usual)>,
     /// Where its roll-ups are; `None` of a file from before there were any.
     pub(super) rollups: Option<Place>,
     /// Their directory, once it was read.
@@ -53,12 +58,19 @@ impl Footer {
         let crcs = mark(CRC_KEY).and_then(|text| parse_crcs(&text));
         let groups = metadata.row_groups().iter().map(group).collect::<Option<Vec<_>>>();
         let parameters = parameters(&metadata);
-        let (Some(crcs), Some(groups), Some(parameters)) = (crcs, groups, parameters) else {
+        let (Some(crcs), Some(groups), Some((parameters, tested))) = (crcs, groups, parameters)
+        else {
             return Err(
                 file.damaged("its columns or statistics are not those of its version".into())
             );
         };
-        let columns = FIXED.len() + parameters.len() * 2;
+        let usual = mark(TESTS_KEY).unwrap_or_default();
+        let usual: Option<Vec<_>> = usual.split_ascii_whitespace().map(Usual::read).collect();
+        let Some(usual) = usual.filter(|usual| usual.len() == tested.len()) else {
+            return Err(file.damaged("the usual words of its tests are not said".to_owned()));
+        };
+        let tested: Vec<_> = tested.into_iter().zip(usual).collect();
+        let columns = FIXED.len() + parameters.len() * 2 + tested.len();
         if crcs.len() != groups.len() * columns {
             return Err(file.damaged("checksums are missing".to_owned()));
         }
@@ -67,7 +79,7 @@ impl Footer {
             ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(|e| e.to_string())
         })?;
         let directory = OnceLock::new();
-        Ok(Self { reader, groups, crcs, parameters, rollups, directory })
+        Ok(Self { reader, groups, crcs, parameters, tested, rollups, directory })
     }
 
     /// How the values of the `pair`-th parameter are written; `None` where it is a way that this program does not know.
@@ -88,14 +100,43 @@ impl Footer {
 
     /// The checksum of a column chunk.
     pub(super) fn crc(&self, group: usize, column: usize) -> u32 {
-        self.crcs[group * (FIXED.len() + self.parameters.len() * 2) + column]
+        let columns = FIXED.len() + self.parameters.len() * 2 + self.tested.len();
+        self.crcs[group * columns + column]
     }
 
     pub(crate) fn groups(&self) -> usize {
         self.groups.len()
     }
 
-    /// Bytes of the columns that all parameters share, and of each parameter's own two.
+    /// What the tests usually say of the `pair`-th parameter, where the file knows what they said.
+    pub(crate) fn usual(&self, pair: usize) -> Option<Usual> {
+        self.tested.iter().find(|tested| tested.0 == pair).map(|tested| tested.1)
+    }
+
+    /// Of each of these parameters the place of its tests among the tests that are read, and what is usual.
+    pub(super) fn tests_of(&self, columns: &Columns) -> Vec<Option<(usize, Usual)>> {
+        let read = self.tests_read(columns);
+        let place = |pair: &usize| {
+            let place = read.iter().position(|&at| self.tested[at].0 == *pair)?;
+            Some((place, self.tested[read[place]].1))
+        };
+        columns.pairs.iter().map(place).collect()
+    }
+
+    /// The columns of those tests, in the order of the file.
+    pub(super) fn tests_columns(&self, columns: &Columns) -> Vec<usize> {
+        let before = FIXED.len() + self.parameters.len() * 2;
+        self.tests_read(columns).into_iter().map(|at| before + at).collect()
+    }
+
+    fn tests_read(&self, columns: &Columns) -> Vec<usize> {
+        if columns.tests == Tests::LeftOut {
+            return Vec::new();
+        }
+        (0..self.tested.len()).filter(|&at| columns.pairs.contains(&self.tested[at].0)).collect()
+    }
+
+    /// Bytes of the columns that all parameters share, and of each parameter's own.
     pub(crate) fn column_bytes(&self) -> (u64, Vec<u64>) {
         let (mut shared, mut own) = (0, vec![0; self.parameters.len()]);
         for group in self.reader.metadata().row_groups() {
@@ -103,7 +144,10 @@ impl Footer {
                 let bytes = column.byte_range().1;
                 match at.checked_sub(FIXED.len()) {
                     None => shared += bytes,
-                    Some(of) => own[of / 2] += bytes,
+                    Some(of) => match self.tested.get(of.wrapping_sub(own.len() * 2)) {
+                        Some(&(pair, _)) => own[pair] += bytes,
+                        None => own[of / 2] += bytes,
+                    },
                 }
             }
         }
@@ -138,18 +182,27 @@ fn group(meta: &RowGroupMetaData) -> Option<Group> {
     })
 }
 
-/// The parameters by the names of their columns; `None` where the columns are not those of this version.
-fn parameters(metadata: &ParquetMetaData) -> Option<Vec<ParameterCode>> {
+/// The parameters by the names of their columns, and which of them are tested; `None` where the columns are not those of
+/// this version.
+fn parameters(metadata: &ParquetMetaData) -> Option<(Vec<ParameterCode>, Vec<usize>)> {
     let columns = metadata.file_metadata().schema_descr().columns();
     let names: Vec<String> = columns.iter().map(|column| column.path().string()).collect();
-    let (fixed, pairs) = names.split_at_checked(FIXED.len())?;
+    let (fixed, own) = names.split_at_checked(FIXED.len())?;
     if fixed != FIXED {
         return None;
     }
+    let tests = own.iter().position(|name| name.ends_with(TESTS)).unwrap_or(own.len());
+    let (pairs, tests) = own.split_at(tests);
     let pair = |pair: &[String]| {
         let code = pair[0].strip_suffix(".value")?;
         let same = pair.get(1)?.strip_suffix(".flag")? == code;
         ParameterCode::new(code).ok().filter(|_| same)
     };
-    pairs.chunks(2).map(pair).collect()
+    let parameters = pairs.chunks(2).map(pair).collect::<Option<Vec<_>>>()?;
+    let tested = |name: &String| {
+        let code = name.strip_suffix(TESTS)?;
+        parameters.iter().position(|known| known.as_str() == code)
+    };
+    let tested = tests.iter().map(tested).collect::<Option<Vec<_>>>()?;
+    tested.is_sorted_by(|a, b| a < b).then_some((parameters, tested))
 }

@@ -7,7 +7,7 @@
 //! - Every byte that is read is under a checksum. A damaged file is named in the error, and all others can be read.
 //!
 //! # `history/YYYY-MM-NNNNNN.parquet`
-//! Rows taken in one month (UTC), with a serial number that the folder never gives twice. Version 2:
+//! Rows taken in one month (UTC), with a serial number that the folder never gives twice. Version 3:
 //!
 //! | column | type | meaning |
 //! |---|---|---|
@@ -17,9 +17,17 @@
 //! | `position` | unsigned 64 bits, delta | its place in the journal |
 //! | `{parameter}.value` | DECIMAL(18, digits) in 64 bits, delta, or 64-bit float, dictionary; may be null | the value in the parameter's unit, exact to the bit |
 //! | `{parameter}.flag` | unsigned 8 bits, dictionary, may be null | QARTOD number; null: the row has no such parameter |
+//! | `{parameter}.tests` | unsigned 64 bits, dictionary, may be null | what each test said ([`domain::TestFlags`], 0: nothing); null: the usual word of its flag |
 //!
 //! Values are decimals where all values that the file has of the parameter are, with up to six digits behind the point
-//! (`decimal`). Version 1 knows floats only; its files are read, and a merge writes version 2.
+//! (`decimal`). The columns `.tests` stand behind those of all parameters, in the order of these, and only of parameters
+//! that were tested; who does not ask for them does not read them. The key `saltline.tests` has the usual words: of each
+//! such column, in their order and parted by a space, those of the flags 1, 2, 3, 4, 9, hexadecimal, parted by commas.
+//!
+//! A file says the least version that it is of: 3 where it has `.tests`, else 2, which is the same without them. Version 1
+//! knows floats only. Files of all three are read, and a merge writes 2 or 3. A program from before reads files of
+//! version 3 as of an unknown version: it says so and serves the rest. Tests have numbers for ever; one that is added
+//! needs a version of its own, because its bits are damage to this program.
 //!
 //! A flag with a null value is a missing sensor; a null flag is a parameter that the report did not name. Rows are
 //! sorted by station, time, position. A time may stand in several rows (a report in two parts, a correction); for each
@@ -52,6 +60,7 @@
 mod file; // reading one sealed file, with every byte checked
 mod footer; // what it says of itself
 mod decimal; // values as whole numbers of a digit
+mod usual; // the words that take no room
 mod rows; // what was decoded of it
 mod scan; // all of it, in order
 mod rolled; // what its intervals come to
@@ -59,8 +68,8 @@ mod chunks; // the checked bytes that a decoder works on
 mod manifest; // which files count
 mod write; // writing one
 
-pub(crate) use decimal::{Form, Written};
-pub(crate) use file::SealedFile;
+pub(crate) use decimal::Form;
+pub(crate) use file::{Columns, SealedFile, Tests};
 pub(crate) use footer::Footer;
 pub(crate) use manifest::{
     FILE as MANIFEST, Manifest, series_lines, sync_dir, write as write_manifest,
@@ -68,14 +77,19 @@ pub(crate) use manifest::{
 pub(crate) use rolled::Rolled;
 pub(crate) use rows::Rows;
 pub(crate) use scan::Scan;
-pub(crate) use write::SealedWriter;
+pub(crate) use usual::{Met, Usual};
+pub(crate) use write::{SealedWriter, Written};
 
-/// The version written, and the newest one that can be read.
-const VERSION: u32 = 2;
+/// The newest version that can be read: with what each test said.
+const VERSION: u32 = 3;
+/// The same without.
+const VERSION_UNTESTED: u32 = 2;
 /// The oldest that can be read.
 const VERSION_MIN: u32 = 1;
 /// The metadata key of the version.
 const VERSION_KEY: &str = "saltline.history";
+/// The metadata key of the usual words.
+const TESTS_KEY: &str = "saltline.tests";
 /// The metadata key of the checksums.
 const CRC_KEY: &str = "saltline.crc32";
 /// Columns before the parameters' own.
@@ -87,6 +101,13 @@ fn value_column(parameter: &str) -> String {
 
 fn flag_column(parameter: &str) -> String {
     format!("{parameter}.flag")
+}
+
+/// The end of the name of a column of tests.
+const TESTS: &str = ".tests";
+
+fn tests_column(parameter: &str) -> String {
+    format!("{parameter}{TESTS}")
 }
 
 /// What the manifest keeps of a file, so that the file need not be opened to know it.

@@ -10,9 +10,9 @@ use arrow_array::{
     Array, Float64Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt8Array,
     UInt64Array,
 };
-use domain::Flag;
+use domain::{Flag, TestFlags};
 
-use super::{FIXED, decimal};
+use super::{FIXED, Usual, decimal};
 use crate::series::{Cell, Version};
 
 /// Some rows, decoded.
@@ -22,15 +22,30 @@ pub(crate) struct Rows {
     received: TimestampMillisecondArray,
     position: UInt64Array,
     pairs: Vec<(Float64Array, UInt8Array)>,
+    /// Of the same parameters, where they are asked and there.
+    tests: Vec<Option<(UInt64Array, Usual)>>,
 }
 
 impl Rows {
-    pub(super) fn of(batch: &RecordBatch) -> Result<Self, String> {
+    /// `tests` are the places of the pairs' tests behind them.
+    pub(super) fn of(
+        batch: &RecordBatch,
+        tests: &[Option<(usize, Usual)>],
+    ) -> Result<Self, String> {
         let columns = batch.columns();
         let time = |at: usize| columns[at].as_primitive_opt::<TimestampMillisecondType>().cloned();
         let pair = |pair: &[Arc<dyn Array>]| {
             let [value, flag] = pair else { return None };
             Some((values(value)?, flag.as_primitive_opt::<UInt8Type>()?.clone()))
+        };
+        let (pairs, tested) = columns[FIXED.len()..]
+            .split_at_checked(tests.len() * 2)
+            .ok_or("it has fewer columns than its version says")?;
+        let tests_of = |place: &Option<(usize, Usual)>| match place {
+            None => Some(None),
+            Some((at, usual)) => {
+                Some(Some((tested.get(*at)?.as_primitive_opt::<UInt64Type>()?.clone(), *usual)))
+            }
         };
         let rows = || {
             Some(Self {
@@ -38,7 +53,8 @@ impl Rows {
                 taken: time(1)?,
                 received: time(2)?,
                 position: columns[3].as_primitive_opt::<UInt64Type>()?.clone(),
-                pairs: columns[FIXED.len()..].chunks(2).map(pair).collect::<Option<_>>()?,
+                pairs: pairs.chunks(2).map(pair).collect::<Option<_>>()?,
+                tests: tests.iter().map(tests_of).collect::<Option<_>>()?,
             })
         };
         rows().ok_or_else(|| "a column has another type than its version says".to_owned())
@@ -51,6 +67,7 @@ impl Rows {
         };
         fixed.iter().map(|array| array.get_array_memory_size()).sum::<usize>()
             + self.pairs.iter().map(pair).sum::<usize>()
+            + self.tests.iter().flatten().map(|(t, _)| t.get_array_memory_size()).sum::<usize>()
     }
 
     /// The rows of one station, as first and one past the last.
@@ -128,7 +145,19 @@ impl Rows {
         let number = flags.value(row);
         let flag = Flag::from_number(number).ok_or_else(|| format!("{number} is not a flag"))?;
         let value = (!values.is_null(row)).then(|| values.value(row));
-        Ok(Some(Cell { value, flag }))
+        Ok(Some(Cell { value, flag, tests: self.tests(pair, row, flag)? }))
+    }
+}
+
+impl Rows {
+    fn tests(&self, pair: usize, row: usize, flag: Flag) -> Result<TestFlags, String> {
+        match &self.tests[pair] {
+            None => Ok(TestFlags::NONE),
+            Some((tests, usual)) if tests.is_null(row) => Ok(usual.of(flag)),
+            Some((tests, _)) => {
+                TestFlags::try_from(tests.value(row)).map_err(|error| error.to_string())
+            }
+        }
     }
 }
 

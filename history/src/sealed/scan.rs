@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
-use super::{Footer, Rows, SealedFile};
+use super::{Columns, Footer, Rows, SealedFile, Usual};
 use crate::HistoryError;
 use crate::series::Cell;
 
@@ -16,7 +16,9 @@ pub(crate) struct Scan {
     file: Arc<SealedFile>,
     footer: Arc<Footer>,
     groups: std::vec::IntoIter<usize>,
-    pairs: Vec<usize>,
+    columns: Columns,
+    /// Of each parameter the place of its tests among those that are read.
+    tests: Vec<Option<(usize, Usual)>>,
     reader: Option<ParquetRecordBatchReader>,
     rows: Option<Rows>,
     row: usize,
@@ -26,28 +28,30 @@ impl Scan {
     pub(super) fn begin(file: &Arc<SealedFile>, footer: Arc<Footer>) -> Result<Self, HistoryError> {
         let (groups, pairs) = ((0..footer.groups()), (0..footer.parameters.len()));
         let (groups, pairs) = (groups.collect(), pairs.collect());
-        Self::of(file, footer, groups, pairs)
+        Self::of(file, footer, groups, Columns::tested(pairs))
     }
 
-    /// The same with the columns of one parameter.
+    /// The same with values and flags of one parameter.
     pub(crate) fn every(
         file: &Arc<SealedFile>,
         footer: Arc<Footer>,
         pair: usize,
     ) -> Result<Self, HistoryError> {
         let groups = (0..footer.groups()).collect();
-        Self::of(file, footer, groups, vec![pair])
+        Self::of(file, footer, groups, Columns::shown(vec![pair]))
     }
 
-    /// The same of these row groups, with the columns of these parameters.
+    /// The same of these row groups, with these columns.
     pub(crate) fn of(
         file: &Arc<SealedFile>,
         footer: Arc<Footer>,
         groups: Vec<usize>,
-        pairs: Vec<usize>,
+        columns: Columns,
     ) -> Result<Self, HistoryError> {
+        let tests = footer.tests_of(&columns);
         let (file, groups) = (Arc::clone(file), groups.into_iter());
-        let mut scan = Self { file, footer, groups, pairs, reader: None, rows: None, row: 0 };
+        let (reader, rows) = (None, None);
+        let mut scan = Self { file, footer, groups, columns, tests, reader, rows, row: 0 };
         scan.refill()?;
         Ok(scan)
     }
@@ -82,7 +86,7 @@ impl Scan {
         self.row = 0;
         loop {
             if let Some(reader) = &mut self.reader {
-                self.rows = self.file.next(reader)?;
+                self.rows = self.file.next(reader, &self.tests)?;
                 if self.rows.is_some() {
                     return Ok(());
                 }
@@ -91,7 +95,7 @@ impl Scan {
                 (self.reader, self.rows) = (None, None);
                 return Ok(());
             };
-            self.reader = Some(self.file.reader(&self.footer, group, &self.pairs, SCAN_ROWS)?);
+            self.reader = Some(self.file.reader(&self.footer, group, &self.columns, SCAN_ROWS)?);
         }
     }
 }

@@ -11,7 +11,7 @@ use arrow_array::builder::{
 };
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use domain::{ParameterCode, StationCode};
+use domain::{ParameterCode, StationCode, TestFlags};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -22,8 +22,8 @@ use parquet::schema::types::ColumnPath;
 
 use super::decimal::whole;
 use super::{
-    CRC_KEY, FIXED, Facts, Form, VERSION, VERSION_KEY, Written, file_name, flag_column,
-    value_column,
+    CRC_KEY, FIXED, Facts, Form, TESTS_KEY, Usual, VERSION, VERSION_KEY, VERSION_UNTESTED,
+    file_name, flag_column, tests_column, value_column,
 };
 use crate::HistoryError;
 use crate::month::Month;
@@ -38,10 +38,21 @@ const GROUP_ROWS_MAX: usize = 32_768;
 /// Digits of a decimal that 64 bits hold whatever they are.
 const PRECISION: u8 = 18;
 
-/// One parameter's two columns while a row group is gathered.
+/// A parameter and how it is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Written {
+    pub(crate) code: ParameterCode,
+    /// What holds all its values.
+    pub(crate) form: Form,
+    /// Where of any of its readings it is known what each test said: what is usual.
+    pub(crate) tests: Option<Usual>,
+}
+
+/// One parameter's columns while a row group is gathered.
 struct Pair {
     values: Values,
     flags: UInt8Builder,
+    tests: Option<(Usual, UInt64Builder)>,
 }
 
 /// Values as they are written.
@@ -51,14 +62,30 @@ enum Values {
 }
 
 impl Pair {
-    fn new(form: Form) -> Self {
+    fn new(&Written { form, tests, .. }: &Written) -> Self {
         let values = match form {
             Form::Float => Values::Floats(Float64Builder::new()),
             Form::Decimal(scale) => {
                 Values::Decimals(scale, Decimal64Builder::new().with_data_type(kind(form)))
             }
         };
-        Self { values, flags: UInt8Builder::new() }
+        Self {
+            values,
+            flags: UInt8Builder::new(),
+            tests: tests.map(|usual| (usual, UInt64Builder::new())),
+        }
+    }
+
+    fn append(&mut self, cell: Option<Cell>) {
+        self.values.append(cell.and_then(|cell| cell.value));
+        self.flags.append_option(cell.map(|cell| cell.flag.number()));
+        if let Some((usual, column)) = &mut self.tests {
+            let unusual = cell.filter(|cell| cell.tests != usual.of(cell.flag));
+            column.append_option(unusual.map(|cell| cell.tests.bits()));
+        } else {
+            let tests = cell.map_or(TestFlags::NONE, |cell| cell.tests);
+            debug_assert_eq!(tests, TestFlags::NONE, "a parameter is known to be tested before");
+        }
     }
 }
 
@@ -133,8 +160,8 @@ impl SealedWriter {
         let handle = file.try_clone().map_err(|e| HistoryError::disk("open", &temporary, e))?;
         let writer = ArrowWriter::try_new_with_options(handle, Arc::clone(&schema), writing)
             .map_err(|e| failed(&temporary, e))?;
-        let pairs = parameters.iter().map(|&(_, form)| Pair::new(form)).collect();
-        let codes: Vec<ParameterCode> = parameters.iter().map(|(code, _)| code.clone()).collect();
+        let pairs = parameters.iter().map(Pair::new).collect();
+        let codes: Vec<ParameterCode> = parameters.iter().map(|one| one.code.clone()).collect();
         Ok(Self {
             month,
             serial,
@@ -177,8 +204,7 @@ impl SealedWriter {
         self.received.append_value(received);
         self.position.append_value(position);
         for (pair, cell) in self.pairs.iter_mut().zip(cells) {
-            pair.values.append(cell.and_then(|cell| cell.value));
-            pair.flags.append_option(cell.map(|cell| cell.flag.number()));
+            pair.append(*cell);
             self.readings += u64::from(cell.is_some());
         }
         self.gather.row(taken, received, cells);
@@ -207,7 +233,13 @@ impl SealedWriter {
     fn end(&mut self) -> Result<Facts, HistoryError> {
         self.end_group()?;
         self.end_rollups()?;
-        self.mark(VERSION_KEY, VERSION.to_string());
+        let usual = self.pairs.iter().filter_map(|pair| Some(pair.tests.as_ref()?.0.written()));
+        let usual = usual.collect::<Vec<_>>();
+        let version = if usual.is_empty() { VERSION_UNTESTED } else { VERSION };
+        self.mark(VERSION_KEY, version.to_string());
+        if !usual.is_empty() {
+            self.mark(TESTS_KEY, usual.join(" "));
+        }
         let crcs = std::mem::take(&mut self.crcs);
         self.mark(CRC_KEY, crcs);
         self.writer.finish().map_err(|e| failed(&self.temporary, e))?;
@@ -288,6 +320,9 @@ impl SealedWriter {
             columns.push(pair.values.finish());
             columns.push(Arc::new(pair.flags.finish()));
         }
+        for tests in self.pairs.iter_mut().filter_map(|pair| pair.tests.as_mut()) {
+            columns.push(Arc::new(tests.1.finish()));
+        }
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .expect("every row appends to every column")
     }
@@ -321,9 +356,12 @@ fn schema(parameters: &[Written]) -> Schema {
     let fixed = [DataType::Utf8, time.clone(), time, DataType::UInt64];
     let mut fields: Vec<Field> =
         FIXED.into_iter().zip(fixed).map(|(name, kind)| Field::new(name, kind, false)).collect();
-    for (parameter, form) in parameters {
-        fields.push(Field::new(value_column(parameter.as_str()), kind(*form), true));
-        fields.push(Field::new(flag_column(parameter.as_str()), DataType::UInt8, true));
+    for Written { code, form, .. } in parameters {
+        fields.push(Field::new(value_column(code.as_str()), kind(*form), true));
+        fields.push(Field::new(flag_column(code.as_str()), DataType::UInt8, true));
+    }
+    for Written { code, .. } in parameters.iter().filter(|one| one.tests.is_some()) {
+        fields.push(Field::new(tests_column(code.as_str()), DataType::UInt64, true));
     }
     Schema::new(fields)
 }
@@ -344,8 +382,8 @@ fn properties(parameters: &[Written]) -> WriterProperties {
     for name in ["taken_at", "received_at", "position"] {
         with = plainly(with, name, Encoding::DELTA_BINARY_PACKED);
     }
-    for (parameter, form) in parameters {
-        let name = value_column(parameter.as_str());
+    for Written { code, form, .. } in parameters {
+        let name = value_column(code.as_str());
         with = match form {
             Form::Decimal(_) => plainly(with, &name, Encoding::DELTA_BINARY_PACKED),
             // Where a dictionary does not pay (more than 1 MB of different values), bytes of the same weight side by

@@ -7,4 +7,6 @@ mod history_bench;
 #[test]
 fn the_bench_runs_small() {
     history_bench::run(&history_bench::Scale::QUICK);
+    history_bench::run_with(&history_bench::Scale::QUICK, history_bench::Tests::Words);
+    history_bench::run_with(&history_bench::Scale::QUICK, history_bench::Tests::Revised);
 }

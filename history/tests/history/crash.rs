@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use domain::{Admitted, Timestamp};
+use domain::{Admitted, Flag, QualityTest, Revised, TestFlags, Timestamp};
 use history::History;
 
 use crate::words::*;
@@ -15,19 +15,37 @@ fn journal() -> Vec<Admitted> {
     (0..40).map(|n| record("a", n % 30, &format!("ph {n}, cod {}", n % 3))).collect()
 }
 
+/// What the tests say of the n-th record and, by then, of the one before.
+fn apply(history: &History, position: u64, record: &Admitted) {
+    let flag = if position.is_multiple_of(5) { Flag::Suspect } else { Flag::Good };
+    let word = TestFlags::NONE.with(QualityTest::GrossRange, Flag::Good);
+    let unsure = word.with(QualityTest::SpikeDifferential, Flag::NotEvaluated);
+    let (parameter, taken_at) = (parameter("ph"), record.taken_at - Duration::from_mins(1));
+    let flags = word.with(QualityTest::SpikeDifferential, flag);
+    let revised = [Revised { parameter, taken_at, flags }];
+    history.apply_judged(position, record, &[unsure, word], &revised);
+}
+
+/// What is shown of the series, and of its tests.
+fn all_of(history: &History) -> (String, Vec<history::Tested>) {
+    let span = (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX));
+    let tests = history.test_flags(&station("a"), &parameter("ph"), span, None).unwrap();
+    (shown(history, "a", "ph"), tests)
+}
+
 /// Follows the journal from where the store stands.
 fn follow(history: &History) {
     let from = history.position().map_or(0, |position| position + 1);
     for (position, record) in (0..).zip(&journal()).filter(|(position, _)| from <= *position) {
-        history.apply(position, record);
+        apply(history, position, record);
     }
 }
 
-fn expected() -> String {
+fn expected() -> (String, Vec<history::Tested>) {
     let dir = tempfile::tempdir().unwrap();
     let history = open(dir.path());
     follow(&history);
-    shown(&history, "a", "ph")
+    all_of(&history)
 }
 
 /// Opens what the crash left, follows the journal, seals, opens again: all is there, and no stray file.
@@ -35,14 +53,14 @@ fn recovers(dir: &Path, sealed: Option<u64>) {
     let history = open(dir);
     assert_eq!(history.position(), sealed);
     follow(&history);
-    assert_eq!(shown(&history, "a", "ph"), expected());
+    assert_eq!(all_of(&history), expected());
     history.seal(at(0), true).unwrap();
-    assert_eq!(shown(&history, "a", "ph"), expected());
+    assert_eq!(all_of(&history), expected());
     let files = history.stats().sealed_files;
     drop(history);
     assert_eq!(sealed_files(dir).len() as u64, files);
     assert!(names(dir).iter().all(|name| !name.ends_with(".tmp")));
-    assert_eq!(shown(&open(dir), "a", "ph"), expected());
+    assert_eq!(all_of(&open(dir)), expected());
 }
 
 /// A store with the first ten records sealed and ten more applied.
@@ -50,11 +68,11 @@ fn half_way(dir: &Path) -> History {
     let history = open(dir);
     let journal = journal();
     for position in 0..10 {
-        history.apply(position, &journal[position as usize]);
+        apply(&history, position, &journal[position as usize]);
     }
     history.seal(at(0), true).unwrap();
     for position in 10..20 {
-        history.apply(position, &journal[position as usize]);
+        apply(&history, position, &journal[position as usize]);
     }
     history
 }
@@ -63,7 +81,7 @@ fn half_way(dir: &Path) -> History {
 fn before_anything_was_sealed() {
     let (dir, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let history = open(dir.path());
-    history.apply(0, &journal()[0]);
+    apply(&history, 0, &journal()[0]);
     copy(dir.path(), left.path());
     recovers(left.path(), None);
 }
@@ -114,10 +132,10 @@ fn after_the_manifest_was_replaced() {
 fn merged(before: &Path, after: &Path) {
     let history = open(after);
     for position in 0..7 {
-        history.apply(position, &journal()[position as usize]);
+        apply(&history, position, &journal()[position as usize]);
         history.seal(at(0), true).unwrap();
     }
-    history.apply(7, &journal()[7]);
+    apply(&history, 7, &journal()[7]);
     assert_eq!(sealed_files(after).len(), 7);
     copy(after, before);
     history.seal(at(0), true).unwrap();
@@ -164,18 +182,18 @@ fn many_seals_end_as_few_files_that_read_the_same() {
 fn a_full_disk_is_an_error_and_the_tail_stays() {
     let dir = tempfile::tempdir().unwrap();
     let history = half_way(dir.path());
-    let read = shown(&history, "a", "ph");
+    let read = all_of(&history);
     // The next file's temporary name leads to the device that is always full.
     std::os::unix::fs::symlink("/dev/full", dir.path().join("2026-03-000001.parquet.tmp")).unwrap();
     let error = history.seal(at(0), true).unwrap_err();
     assert!(matches!(error, history::HistoryError::Disk { .. }), "{error:?}");
     assert!(error.to_string().contains("2026-03-000001.parquet.tmp"), "{error}");
     assert_eq!(history.position(), Some(9));
-    assert_eq!(shown(&history, "a", "ph"), read);
-    history.apply(20, &journal()[20]);
+    assert_eq!(all_of(&history), read);
+    apply(&history, 20, &journal()[20]);
     assert_eq!(history.seal(at(0), true).unwrap(), Some(20), "both tails, once there is room");
     follow(&history);
-    assert_eq!(shown(&history, "a", "ph"), expected());
+    assert_eq!(all_of(&history), expected());
 }
 
 #[test]

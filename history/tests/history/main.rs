@@ -12,6 +12,7 @@ mod beside; // somebody else who keeps the same
 mod spells; // how long beyond a limit
 mod rolled; // what intervals come to, kept beside the readings
 mod model; // random histories against a plain map
+mod judged; // what each test said, and says later
 mod looks; // all of it at a moment, and beside its journal
 mod longform; // in and out as other programs keep it
 mod bench; // the bench runs once, small

@@ -7,7 +7,7 @@ use history::Applied;
 use crate::words::*;
 
 fn applied(stored: u32, duplicate: u32, corrected: u32) -> Applied {
-    Applied { stored, duplicate, corrected }
+    Applied { stored, duplicate, corrected, ..Applied::default() }
 }
 
 #[test]

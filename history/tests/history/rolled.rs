@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use domain::{Admitted, Aggregation, Every, Flag, Measured};
+use domain::{Admitted, Aggregation, Every, Flag, Measured, QualityTest, Revised, TestFlags};
 use history::{Beyond, Bucket, Config, History, Query};
 use proptest::prelude::*;
 
@@ -70,6 +70,8 @@ enum Step {
     Apply(Box<Admitted>),
     /// A stretch of readings, as a station sends them.
     Stretch(i64, i64),
+    /// The tests of a reading, and of every so many from there on, find this.
+    Revise(usize, usize, Flag),
     Seal,
     Crash,
 }
@@ -100,6 +102,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => one,
         6 => (27_000i64..31_000, 1i64..60).prop_map(|(from, every)| Step::Stretch(from, every)),
+        4 => (0..200usize, 1..9usize, prop::sample::select(vec![Flag::Good, Flag::Bad]))
+            .prop_map(|(from, every, flag)| Step::Revise(from, every, flag)),
         6 => Just(Step::Seal),
         1 => Just(Step::Crash),
     ]
@@ -134,7 +138,7 @@ fn stretch(from: i64, every: i64) -> Vec<Admitted> {
 struct Pair {
     dirs: [tempfile::TempDir; 2],
     stores: [Option<History>; 2],
-    journal: Vec<Admitted>,
+    journal: Vec<(Admitted, Vec<Revised>)>,
 }
 
 impl Pair {
@@ -150,8 +154,8 @@ impl Pair {
             self.stores[at] = None;
             let history = History::open(self.dirs[at].path(), config).unwrap();
             let from = history.position().map_or(0, |position| position + 1);
-            for (position, record) in (0..).zip(&self.journal).filter(|(p, _)| from <= *p) {
-                history.apply(position, record);
+            for (position, one) in (0..).zip(&self.journal).filter(|(p, _)| from <= *p) {
+                history.apply_judged(position, &one.0, &[], &one.1);
             }
             self.stores[at] = Some(history);
         }
@@ -162,11 +166,30 @@ impl Pair {
     }
 
     fn apply(&mut self, record: Admitted) {
+        self.judge(record, Vec::new());
+    }
+
+    fn judge(&mut self, record: Admitted, revised: Vec<Revised>) {
         let position = self.journal.len() as u64;
         for history in self.each() {
-            history.apply(position, &record);
+            let applied = history.apply_judged(position, &record, &[], &revised);
+            assert_eq!(applied.unfounded, 0);
         }
-        self.journal.push(record);
+        self.journal.push((record, revised));
+    }
+
+    fn revise(&mut self, from: usize, every: usize, flag: Flag) {
+        let flags = TestFlags::NONE.with(QualityTest::SpikeDifferential, flag);
+        let of = |record: &Admitted| -> Vec<Revised> {
+            let taken_at = record.taken_at;
+            let codes = record.values.iter().map(|measured| measured.parameter.clone());
+            codes.map(|parameter| Revised { parameter, taken_at, flags }).collect()
+        };
+        let some = self.journal.iter().skip(from).step_by(every).take(30);
+        let revised = some.flat_map(|(record, _)| of(record)).collect();
+        let last = self.journal.last().map(|one| one.0.clone());
+        let again = last.unwrap_or_else(|| record("a", 27_000, "rainfall 1"));
+        self.judge(again, revised);
     }
 
     fn live(&mut self, step: &Step) {
@@ -175,6 +198,7 @@ impl Pair {
             Step::Stretch(from, every) => {
                 stretch(*from, *every).into_iter().for_each(|record| self.apply(record));
             }
+            Step::Revise(from, every, flag) => self.revise(*from, *every, *flag),
             Step::Seal => drop(self.each().map(|history| history.seal(at(0), true).unwrap())),
             Step::Crash => self.open(),
         }
