@@ -20,24 +20,12 @@ import tempfile
 import threading
 import time
 
-from common import QUICK, ROOT, conftest, cpu_seconds, cpu_when_idle, load, quantile, resident_mib, say, start_load
+from common import QUICK, ROOT, conftest, cpu_seconds, cpu_when_idle, engine_under_load, load, mosquitto, quantile, resident_mib, say, start_load
 
 SHAPES = ((10, 20, 50), (10, 1, 20)) if QUICK else ((50, 20, 4000), (50, 1, 1000), (500, 1, 100), (5000, 1, 10), (500, 20, 400))
 STATIONS = max(connections for connections, _, _ in SHAPES)
 ROUNDS = 1 if QUICK else 3
 IDLE, HANDSHAKES, HOSTILE, BOARDS = (100, 20, 20, 20) if QUICK else (10_000, 2_000, 500, 1_000)
-
-
-def mosquitto(folder, persistence):
-    folder.mkdir()
-    os.chmod(folder, 0o777)
-    port, config = conftest.free_port(), folder / "mosquitto.conf"
-    kept = f"persistence true\npersistence_location {folder}/\nautosave_interval 1\n" if persistence else ""
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\nlog_type error\n{kept}")
-    server = subprocess.Popen(["mosquitto", "-c", config])
-    knock = ["mosquitto_pub", "-p", str(port), "-t", "x", "-m", "y"]
-    conftest.wait_for("mosquitto", lambda: not subprocess.run(knock, capture_output=True).returncode)
-    return server.pid, port, server
 
 
 def nats(folder):
@@ -82,7 +70,10 @@ def started(command, port):
 def all_peers(folder):
     """Mosquitto, and those of the others that are on this machine (`go install github.com/nats-io/nats-server/v2@latest`,
     `cargo install rumqttd`)."""
-    peers = {"mosquitto in memory": mosquitto(folder / "memory", False), "mosquitto saving each second": mosquitto(folder / "saving", True)}
+    peers = {}
+    for name, saving in (("mosquitto in memory", False), ("mosquitto saving each second", True)):
+        server, port = mosquitto(folder / name.replace(" ", "-"), saving)
+        peers[name] = server.pid, port, server
     for name, program, start in (("NATS file store", "nats-server", nats), ("rumqttd in memory", "rumqttd", rumqttd)):
         if shutil.which(program):
             peers[name] = start(folder / program)
@@ -285,15 +276,10 @@ def main():
     with tempfile.TemporaryDirectory(dir=ROOT / "artefacts") as folder:
         folder = pathlib.Path(folder)
         folder.chmod(0o755)
-        engine = conftest.Engine(folder, mqtt={
+        engine, keys = engine_under_load(folder, STATIONS, mqtt={
             **certificate(folder), "anonymous": [{"grants": ["read:#"]}], "limits": {
                 "connections": 20_000, "connections_per_address": 12_000, "handshakes": 6_000, "handshakes_per_address": 6_000, "login_within": "1m", "publishes_per_s": 1_000_000,
                 "bytes_per_s": "1GiB"}})
-        keys = folder / "keys.json"
-        stations = "".join(f'[[station]]\ncode = "load-{n}"\nname = "Load {n}"\ninterval = "10s"\n' for n in range(STATIONS))
-        engine.pack(stations__toml=stations, rules__toml=conftest.RULES.replace('stations = ["xuan-hoa"]\n', ""))
-        rotate = lambda code: json.loads(engine.cli("station", "rotate-key", code, "-o", "json"))["key"]
-        keys.write_text(json.dumps([{"code": f"load-{n}", "key": rotate(f"load-{n}")} for n in range(STATIONS)]))
         engine.start()
         peers = all_peers(folder)
         try:

@@ -7,7 +7,7 @@ import pathlib
 import tempfile
 import time
 
-from common import QUICK, ROOT, conftest, load, resident_mib, say, start_load
+from common import QUICK, ROOT, conftest, engine_under_load, load, resident_mib, say, start_load
 
 STATIONS, REPORTS_EACH, JOURNAL = (50, 2, 2_000) if QUICK else (2_000, 24, 2_160_000)
 
@@ -15,13 +15,7 @@ STATIONS, REPORTS_EACH, JOURNAL = (50, 2, 2_000) if QUICK else (2_000, 24, 2_160
 def main():
     with tempfile.TemporaryDirectory(dir=ROOT / "artefacts") as folder:
         folder = pathlib.Path(folder)
-        engine = conftest.Engine(folder)
-        keys = folder / "keys.json"
-        stations = "".join(f'[[station]]\ncode = "load-{n}"\nname = "Load {n}"\ninterval = "10s"\n' for n in range(STATIONS))
-        rules = conftest.RULES.replace('stations = ["xuan-hoa"]\n', "")
-        engine.pack(stations__toml=stations, rules__toml=rules)
-        rotate = lambda code: json.loads(engine.cli("station", "rotate-key", code, "-o", "json"))["key"]
-        keys.write_text(json.dumps([{"code": f"load-{n}", "key": rotate(f"load-{n}")} for n in range(STATIONS)]))
+        engine, keys = engine_under_load(folder, STATIONS)
         engine.start()
         running = start_load(engine.mqtt, keys, STATIONS, 1, REPORTS_EACH, rate=STATIONS / 10)
         peak = 0.0

@@ -5,13 +5,11 @@ each and with one. Both servers are loaded by the same `firmware-sim load`, in t
 """
 
 import json
-import os
 import pathlib
 import statistics
-import subprocess
 import tempfile
 
-from common import QUICK, ROOT, conftest, cpu_when_idle, load, say
+from common import QUICK, ROOT, conftest, cpu_when_idle, load, mosquitto, say
 
 CONNECTIONS, ROUNDS = (10, 1) if QUICK else (50, 5)
 SHAPES = ((20, 100), (1, 20)) if QUICK else ((20, 4000), (1, 1000))
@@ -23,19 +21,6 @@ def measure(pid, port, keys, window, reports):
     return said["messages"] / max(cpu_when_idle(pid) - before, 0.01), said
 
 
-def mosquitto(folder):
-    folder.mkdir()
-    os.chmod(folder, 0o777)
-    port, config = conftest.free_port(), folder / "mosquitto.conf"
-    config.write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
-        "autosave_interval 1\nmax_inflight_messages 0\nlog_type error\n")
-    server = subprocess.Popen(["mosquitto", "-c", config])
-    knock = ["mosquitto_pub", "-p", str(port), "-t", "x", "-m", "y"]
-    conftest.wait_for("mosquitto", lambda: not subprocess.run(knock, capture_output=True).returncode)
-    return server, port
-
-
 def main():
     with tempfile.TemporaryDirectory(dir=ROOT / "artefacts") as folder:
         folder = pathlib.Path(folder)
@@ -45,7 +30,7 @@ def main():
         keys.write_text(json.dumps([{"code": f"load-{n}", "key": engine.station(f"load-{n}")} for n in range(CONNECTIONS)]))
         engine.pack(rules__toml=conftest.RULES.replace('stations = ["xuan-hoa"]\n', ""))
         engine.start()
-        peer, port = mosquitto(folder / "mosquitto")
+        peer, port = mosquitto(folder / "mosquitto", True)
         try:
             for window, reports in SHAPES:
                 ours, theirs = [], []

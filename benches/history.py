@@ -3,25 +3,22 @@ and into the peers by their line protocol; then the same questions over HTTP on 
 
     benches/history.py [--quick] [--stations 200] [--peer-stations 50] [--grow 0.01,0.1,1]
 
-A peer is measured where its program is: QuestDB's jar in $QUESTDB_JAR or where `make peers` puts it (run with the Java that
-is there), VictoriaMetrics in $VICTORIA_METRICS, InfluxDB 1.x in $INFLUXD. They get as many stations as ours unless told.
+A peer is measured where its program is (`stores.py`). They get as many stations as ours unless told.
 """
 
 import argparse
-import http.client
 import json
 import os
 import pathlib
 import re
 import resource
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
-import urllib.parse
 
-from common import QUICK, ROOT, conftest, cpu_seconds, cpu_when_idle, quantile, say
+import stores
+from common import QUICK, ROOT, Http, conftest, cpu_seconds, cpu_when_idle, memory_mib, quantile, query, say
 
 FROM, UNTIL = "2025-10-01T00:00:00Z", "2025-10-04T00:00:00Z" if QUICK else "2026-10-01T00:00:00Z"
 START_S, END_S = (int(time.mktime(time.strptime(at, "%Y-%m-%dT%H:%M:%SZ")) - time.timezone) for at in (FROM, UNTIL))
@@ -38,44 +35,18 @@ def make(folder, form, stations, until=UNTIL):
     return path, json.loads(done.stdout)["readings"]
 
 
-class Http:
-    """One connection that is kept."""
-
-    def __init__(self, port):
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
-        self.connection.connect()
-        self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def ask(self, path, body=None):
-        self.connection.request("POST" if body is not None else "GET", path, body=body)
-        answer = self.connection.getresponse()
-        text = answer.read()
-        assert answer.status < 300, (path, answer.status, text[:400])
-        return text
-
-    def median_ms(self, path):
-        size = len(self.ask(path))
-        taken = []
-        for _ in range(2 + ROUNDS):
-            began = time.perf_counter()
-            self.ask(path)
-            taken.append((time.perf_counter() - began) * 1e3)
-        return {"ms": round(quantile(taken[2:], 0.5), 2), "ms_least": round(min(taken), 2), "bytes": size}
-
-
-def query(path, **pairs):
-    return f"{path}?{urllib.parse.urlencode(pairs)}"
+def median_ms(asking, path):
+    size = len(asking.ask(path))
+    taken = []
+    for _ in range(2 + ROUNDS):
+        began = time.perf_counter()
+        asking.ask(path)
+        taken.append((time.perf_counter() - began) * 1e3)
+    return {"ms": round(quantile(taken[2:], 0.5), 2), "ms_least": round(min(taken), 2), "bytes": size}
 
 
 def size_of(folder):
     return sum(path.stat().st_size for path in pathlib.Path(folder).rglob("*") if path.is_file())
-
-
-def memory_mib(pid):
-    """Resident memory after all questions, and the most there ever was."""
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    now, peak = (int(re.search(rf"{word}:\s+(\d+)", status).group(1)) for word in ("VmRSS", "VmHWM"))
-    return {"rss_mib": round(now / 1024, 1), "peak_mib": round(peak / 1024, 1)}
 
 
 def children_cpu():
@@ -110,7 +81,7 @@ def ours(folder, csv, readings, stations):
     began = time.perf_counter()
     http_of.ask(asked["above"])
     cold = round((time.perf_counter() - began) * 1e3, 1)
-    answers = {name: http_of.median_ms(path) for name, path in asked.items()}
+    answers = {name: median_ms(http_of, path) for name, path in asked.items()}
     memory = memory_mib(engine.process.pid)
     engine.stop(60)
     return {
@@ -133,22 +104,6 @@ def settled(engine, asking):
     return cpu_seconds(engine.process.pid)
 
 
-def wait_for_port(port, process):
-    for _ in range(600):
-        assert process.poll() is None, "it ended"
-        try:
-            return socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"nobody listens on {port}")
-
-
-def free_port():
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        return it.getsockname()[1]
-
-
 def put_in(asking, path, lines):
     """The file, eight megabytes of whole lines at a time."""
     with open(lines, "rb") as file:
@@ -159,38 +114,30 @@ def put_in(asking, path, lines):
             rest = rest_of
 
 
-def peer(name, command, port, data, lines, readings, stations, write, flush, asked, environment=None, begin=None):
+def peer(store, lines, readings, stations, write, flush, asked, begin=None):
     """One peer in a process of its own, from empty to its answers."""
-    log = open(f"{data}.log", "wb")
-    process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **(environment or {})})
-    try:
-        wait_for_port(port, process)
+    with store.running() as process:
         time.sleep(2)
-        asking, began = Http(port), time.monotonic()
+        asking, began = Http(store.port), time.monotonic()
         if begin:
             asking.ask(begin, b"")
         put_in(asking, write, lines)
         flush(asking)
         cpu, wall = cpu_when_idle(process.pid), time.monotonic() - began
-        answers = {question: asking.median_ms(path) for question, path in asked.items()}
+        answers = {question: median_ms(asking, path) for question, path in asked.items()}
         memory = memory_mib(process.pid)
-    finally:
-        process.terminate()
-        process.wait(60)
     # Once it ended: VictoriaMetrics writes what it has in memory then.
     return {
-        "bench": "history", "store": name, "stations": stations, "readings": readings, "answers": answers,
-        "bytes_per_reading": round(size_of(data) / readings, 3), "readings_per_cpu_s": round(readings / cpu),
+        "bench": "history", "store": store.name, "stations": stations, "readings": readings, "answers": answers,
+        "bytes_per_reading": round(size_of(store.data) / readings, 3), "readings_per_cpu_s": round(readings / cpu),
         "import_s": round(wall, 1), **memory}
 
 
 def victoria(program, folder, lines, readings, stations):
-    port, data = free_port(), folder / "victoria"
     one = f'readings_salinity{{station="s{min(10, stations - 1):04}"}}'
     span = {"start": START_S, "end": END_S}
     return peer(
-        "VictoriaMetrics", [program, f"-httpListenAddr=127.0.0.1:{port}", f"-storageDataPath={data}", "-retentionPeriod=10y"],
-        port, data, lines, readings, stations, "/write", lambda asking: asking.ask("/internal/force_flush"), {
+        stores.victoria(program, folder), lines, readings, stations, "/write", lambda asking: asking.ask("/internal/force_flush"), {
             "raw": query("/api/v1/export", **{"match[]": one}, **span),
             "daily": query("/api/v1/query_range", query=f"rollup({one}[1d])", step="1d", nocache=1, **span),
             "latest": query("/api/v1/query", query='last_over_time({__name__=~"readings_.*"}[1h])', time=END_S - 1, nocache=1),
@@ -199,8 +146,6 @@ def victoria(program, folder, lines, readings, stations):
 
 
 def questdb(jar, folder, lines, readings, stations):
-    port, data = free_port(), folder / "questdb"
-    data.mkdir()
     one = f"station = 's{min(10, stations - 1):04}'"
     sql = lambda text: query("/exec", query=text)
     def applied(asking):
@@ -211,29 +156,20 @@ def questdb(jar, folder, lines, readings, stations):
             time.sleep(0.5)
         raise AssertionError("rows are missing")
     return peer(
-        "QuestDB", ["java", "-Xmx1g", "-ea", "-p", jar, "-m", "io.questdb/io.questdb.ServerMain", "-d", data],
-        port, data, lines, readings, stations, "/write?precision=n", applied, {
+        stores.questdb(jar, folder), lines, readings, stations, "/write?precision=n", applied, {
             "raw": sql(f"select timestamp, salinity from readings where {one}"),
             "daily": sql(f"select timestamp, min(salinity), max(salinity), avg(salinity) from readings where {one} sample by 1d"),
             "latest": sql("select * from readings latest on timestamp partition by station"),
             "above": sql("select station, timestamp, sum(case when salinity >= 4 then 1 else 0 end) / 4.0 from readings sample by 1M"),
-        }, {
-            "QDB_HTTP_BIND_TO": f"127.0.0.1:{port}", "QDB_PG_ENABLED": "false", "QDB_LINE_TCP_ENABLED": "false",
-            "QDB_HTTP_MIN_ENABLED": "false", "QDB_TELEMETRY_ENABLED": "false"})
+        })
 
 
 def influx(program, folder, lines, readings, stations):
-    port, data = free_port(), folder / "influx"
-    data.mkdir()
     one = f"station = 's{min(10, stations - 1):04}'"
     ql = lambda text: query("/query", db="bench", q=text)
     span = f"time >= '{FROM}' and time < '{UNTIL}'"
-    config = folder / "influx.toml"
-    config.write_text(
-        f'reporting-disabled = true\nbind-address = "127.0.0.1:{free_port()}"\n[meta]\ndir = "{data}/meta"\n'
-        f'[data]\ndir = "{data}/data"\nwal-dir = "{data}/wal"\n[http]\nbind-address = "127.0.0.1:{port}"\nlog-enabled = false\n')
     return peer(
-        "InfluxDB", [program, "-config", config], port, data, lines, readings, stations, "/write?db=bench",
+        stores.influx(program, folder), lines, readings, stations, "/write?db=bench",
         lambda asking: time.sleep(15), {
             "raw": ql(f"select salinity from readings where {one} and {span}"),
             "daily": ql(f"select min(salinity), max(salinity), mean(salinity) from readings where {one} and {span} group by time(1d)"),
@@ -250,10 +186,7 @@ def main():
     words.add_argument("--grow", default="", help="stations at which ours is measured as well, as 2,20,200")
     words.add_argument("--without-ours", action="store_true")
     words = words.parse_args()
-    jars = sorted((ROOT / "tests/peers/questdb/lib").glob("questdb-*.jar"))
-    if jars and not QUICK:
-        os.environ.setdefault("QUESTDB_JAR", str(jars[-1]))
-    peers = [(victoria, "VICTORIA_METRICS"), (questdb, "QUESTDB_JAR"), (influx, "INFLUXD")]
+    measures = {stores.victoria: victoria, stores.questdb: questdb, stores.influx: influx}
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR", ROOT / "artefacts")) as root:
         root = pathlib.Path(root)
         found = []
@@ -266,10 +199,10 @@ def main():
             csv.unlink()
             shutil.rmtree(folder)
         lines = None
-        for measure, where in peers:
-            if os.environ.get(where):
+        for store, program in stores.programs().items():
+            if program:
                 lines = lines or make(root, "lines", words.peer_stations)
-                found.append(say(measure(os.environ[where], root, *lines, words.peer_stations)))
+                found.append(say(measures[store](program, root, *lines, words.peer_stations)))
     whole = next((one for one in found if one["store"] == "saltline" and one["stations"] == words.stations), None)
     for other in found:
         if whole and other["store"] != "saltline":

@@ -24,10 +24,10 @@ OURS = {
 DAY = 86_400_000
 
 
-def example():
+def example(name="sentinel"):
     """Builds the example and answers where it lies."""
     profile = [] if "--debug" in sys.argv else ["--release"]
-    command = ["cargo", "build", "--locked", "-p", "analytics", "--example", "sentinel", "--message-format=json", *profile]
+    command = ["cargo", "build", "--locked", "-p", "analytics", "--example", name, "--message-format=json", *profile]
     lines = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     made = [json.loads(line).get("executable") for line in lines]
     return next(it for it in made if it and "examples" in it)
@@ -110,6 +110,15 @@ def inject(kind, times, salt, begin, end, random):
     return salt
 
 
+def place(kind, name, times, truths):
+    """Where a fault of this kind goes into this record: first and last of 20 days in its second half, and the dice."""
+    random = np.random.default_rng([7, len(name), list(FAULTS).index(kind)])
+    half = times[0] + (times[-1] - times[0]) // 2
+    good = np.flatnonzero((times > half + 30 * DAY) & (times < times[-1] - 30 * DAY) & (truths["salinity"] == 0))
+    begin = int(random.choice(good))
+    return begin, int(np.searchsorted(times, times[begin] + 20 * DAY)), random
+
+
 def real(binary, records):
     print("\nReal records, second halves, salinity")
     pooled, others, false, years = np.zeros(4, int), {}, 0, 0.0
@@ -140,11 +149,8 @@ def injected(binary, records):
     for kind in FAULTS:
         found, tried, took, flagged, total = 0, 0, [], 0, 0
         for name, (times, values, truths) in records.items():
-            random = np.random.default_rng([7, len(name), list(FAULTS).index(kind)])
+            begin, end, random = place(kind, name, times, truths)
             half = times[0] + (times[-1] - times[0]) // 2
-            good = np.flatnonzero((times > half + 30 * DAY) & (times < times[-1] - 30 * DAY) & (truths["salinity"] == 0))
-            begin = int(random.choice(good))
-            end = int(np.searchsorted(times, times[begin] + 20 * DAY))
             broken = {**values, "salinity": inject(kind, times, values["salinity"], begin, end, random)}
             # Without the specific conductance: it is the same cell, and would have the same fault.
             broken.pop("spcond25", None)

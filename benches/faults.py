@@ -1,0 +1,105 @@
+"""What the tests of one series find of faults that are put into real records, and what they call good water.
+
+    python benches/faults.py [--debug]       needs polars and numpy, and ../shared/data
+
+The same faults at the same places as `benches/sentinel.py` (20 days in the second half of each record, seeds fixed), judged by
+the defaults of salinity (`analytics/src/quality/defaults.rs`), nothing tuned. For each fault: the share of its readings that
+each test calls suspect or bad beyond what it says of the same readings without the fault, how long until six hours of them
+are, and where none are within the 20 days. Then what station teams rejected or called suspect, and the readings and the
+events of good water that are called bad for each station-year.
+"""
+
+import subprocess
+
+import numpy as np
+from sentinel import DAY, FAULTS, SERIES, example, inject, place, record
+
+TESTS = ["gross_range", "spike_differential", "rate_of_change", "flat_line", "unit_slip"]
+EVENT = 6 * 3_600_000
+
+
+def judged(binary, times, values):
+    """Of each test and of all (`worst`) the flag of each reading; 0 where it did not run."""
+    step = int(np.median(np.diff(times)) // 1000)
+    text = "".join(f"{at},{'' if np.isnan(value) else repr(float(value))}\n" for at, value in zip(times, values))
+    out = subprocess.run([binary, "--defaults", f"salinity/coast/{step}"], input=text, capture_output=True, text=True, check=True).stdout
+    head, *rows = out.splitlines()
+    columns = np.array([row.split(",") for row in rows], dtype=np.int64).T
+    assert (columns[0] == times).all(), "a flag for each reading"
+    return dict(zip(head.split(",")[1:], columns[1:]))
+
+
+def wrong(flags):
+    return np.isin(flags, (3, 4))
+
+
+def until_seen(times, begin, end, more):
+    """Days until six hours' worth of readings are flagged; None where they never are."""
+    step = np.median(np.diff(times))
+    seen = np.flatnonzero(np.cumsum(more[begin:end]) >= EVENT / step)
+    return (times[begin + seen[0]] - times[begin]) / DAY if len(seen) else None
+
+
+def injected(binary, records, clean):
+    print("Faults put in: share of their readings flagged, by test and at all; median until six hours of them are, and of how many records")
+    print("| fault | " + " | ".join(TESTS) + " | any | seen after | of |")
+    print("|---" * (len(TESTS) + 4) + "|")
+    for kind in FAULTS:
+        shares, took = {name: [] for name in (*TESTS, "worst")}, []
+        for name, (times, values, truths) in records.items():
+            begin, end, random = place(kind, name, times, truths)
+            faulty = inject(kind, times, values["salinity"], begin, end, random)
+            touched = np.zeros(len(times), bool)
+            touched[begin:end] = ~np.isnan(faulty[begin:end])
+            if kind == "spikes":
+                touched &= faulty != values["salinity"]
+            flags = judged(binary, times, faulty)
+            for test in shares:
+                if test in flags:
+                    more = wrong(flags[test]) & ~wrong(clean[name][test]) & touched
+                    shares[test].append(more.sum() / max(touched.sum(), 1))
+                    if test == "worst":
+                        took.append(until_seen(times, begin, end, more))
+        seen = [days for days in took if days is not None]
+        cells = [f"{100 * np.mean(shares[name]):.1f} %" if shares[name] else "–" for name in (*TESTS, "worst")]
+        print(f"| {kind} | " + " | ".join(cells) + f" | {f'{np.median(seen):.1f} d' if seen else '–'} | {len(seen)}/{len(took)} |", flush=True)
+
+
+def real(records, clean):
+    print("\nReal records, second halves: of what the teams rejected or called suspect, found; of good readings, called suspect, and bad")
+    print("| record | found | of | good suspect | good bad | bad events a year |")
+    print("|---|---|---|---|---|---|")
+    sums, years_of_all, events_of_all = np.zeros(5), 0.0, 0
+    for name, (times, _, truths) in records.items():
+        half = times[0] + (times[-1] - times[0]) // 2
+        later, worst, truth = times >= half, clean[name]["worst"], truths["salinity"]
+        bad, good = later & (truth == 1), later & (truth == 0)
+        four = good & (worst == 4)
+        begun = np.diff(times[four], prepend=-(1 << 60)) > EVENT
+        years = (times[-1] - half) / DAY / 365.25
+        now = np.array([(bad & wrong(worst)).sum(), bad.sum(), (good & (worst == 3)).sum(), four.sum(), good.sum()], float)
+        sums, years_of_all, events_of_all = sums + now, years_of_all + years, events_of_all + begun.sum()
+        print(row(name, now, begun.sum() / years))
+    print(row("**pooled**", sums, events_of_all / years_of_all))
+
+
+def row(name, said, events):
+    found, bad, suspect, four, good = said
+    recall = f"{100 * found / bad:.1f} %" if bad else "–"
+    return f"| {name} | {recall} | {bad:.0f} | {100 * suspect / good:.2f} % | {100 * four / good:.2f} % | {events:.1f} |"
+
+
+def main():
+    if not SERIES.exists():
+        print(f"skipped: {SERIES} is not there")
+        return
+    paths = [p for p in sorted(SERIES.glob("*.parquet")) if "xuan" not in p.name and "met" not in p.name]
+    records = {p.stem: record(p) for p in paths}
+    binary = example("judge")
+    clean = {name: judged(binary, times, values["salinity"]) for name, (times, values, _) in records.items()}
+    injected(binary, records, clean)
+    real(records, clean)
+
+
+if __name__ == "__main__":
+    main()
