@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT, TARGET
 
 
-@pytest.mark.parametrize("bench", ["front_door", "door", "whole_path", "footprint", "modbus", "files", "quality", "history"])
+@pytest.mark.parametrize("bench", ["front_door", "door", "whole_path", "footprint", "modbus", "files", "quality", "history", "chain"])
 def test_the_bench_runs_small(bench):
     done = subprocess.run(
         [sys.executable, ROOT / f"benches/{bench}.py", "--quick"], capture_output=True, text=True, timeout=300,
