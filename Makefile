@@ -68,6 +68,7 @@ bench: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/venv $(STAMPS)/questdb
 	$(VENV)/bin/python benches/files.py
 	$(VENV)/bin/python benches/quality.py
 	$(VENV)/bin/python benches/history.py --grow 2,20
+	$(VENV)/bin/python benches/chain.py
 	SALTLINE_MODBUS_POLLS=1000000 cargo test --release --locked --workspace --test modbus no_answer -- --nocapture
 
 # Seconds for each target of `make fuzz`.
