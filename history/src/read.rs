@@ -72,16 +72,22 @@ impl History {
     #[must_use]
     pub fn latest_all(&self) -> Vec<Latest> {
         let state = self.shared.read();
-        let mut all: Vec<Latest> = state
-            .series
-            .iter()
-            .filter_map(|(station, series)| {
-                let parameter = state.parameters.code(series.parameter);
-                latest(state.stations.code(station), parameter, series)
-            })
-            .collect();
-        drop(state);
-        all.sort_by(|a, b| (&a.station, &a.parameter).cmp(&(&b.station, &b.parameter)));
+        // Codes are compared once each, not once for each series.
+        let place = places(state.parameters.codes());
+        let mut order: Vec<u32> = (0..).take(state.stations.codes().len()).collect();
+        order.sort_unstable_by_key(|&station| state.stations.code(station));
+        let mut all = Vec::with_capacity(state.series.iter().count());
+        let mut of: Vec<&Series> = Vec::new();
+        for station in order {
+            of.clear();
+            of.extend(state.series.of(station));
+            of.sort_unstable_by_key(|series| place[series.parameter as usize]);
+            let code = state.stations.code(station);
+            let valued = |series: &&Series| {
+                latest(code, state.parameters.code(series.parameter), series)
+            };
+            all.extend(of.iter().filter_map(valued));
+        }
         all
     }
 
@@ -418,6 +424,15 @@ impl Shared {
         }
         Ok(None)
     }
+}
+
+/// Of each number the place of its code among all codes in order.
+fn places(codes: &[ParameterCode]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..codes.len()).collect();
+    order.sort_unstable_by_key(|&number| &codes[number]);
+    let mut place = vec![0; codes.len()];
+    order.into_iter().enumerate().for_each(|(at, number)| place[number] = at);
+    place
 }
 
 fn latest(station: &StationCode, parameter: &ParameterCode, series: &Series) -> Option<Latest> {

@@ -101,7 +101,13 @@ impl Shared {
         let began = Instant::now();
         if let Err(error) = self.write_out(sealer, sealing) {
             metrics::counter!("saltline_history_seal_failed_total").increment(1);
-            tracing::error!(%error, readings = sealing.tail.readings, "cannot seal; the tail stays");
+            let (readings, error_chain) =
+                (sealing.tail.readings, &error as &dyn std::error::Error);
+            tracing::error!(
+                error = error_chain,
+                readings,
+                "cannot seal; the tail stays, and the journal keeps its readings"
+            );
             return Err(error);
         }
         let readings = sealing.tail.readings as u64;

@@ -26,8 +26,15 @@ pub(crate) async fn latest(
     shown: Shown,
     as_of: Option<Timestamp>,
 ) -> Result<Vec<Latest>, Problem> {
-    let mut all = Vec::new();
-    for latest in site.view.latest().await? {
+    let newest = site.view.latest().await?;
+    let mut all = Vec::with_capacity(newest.len());
+    // Nearly always: nobody corrected anything there, and now is asked for.
+    let plain = as_of.is_none() && shown != Shown::Approved;
+    for latest in newest {
+        if plain && !book.edits.contains_key(&latest.station) {
+            all.push(latest);
+            continue;
+        }
         let edits = book.edits_of(&latest.station, &latest.parameter, shown);
         let after = latest.taken_at + Duration::from_millis(1);
         // A line may put something behind the last reading, so a range that begins there counts too.

@@ -85,6 +85,7 @@ class Engine:
         self.config = self.folder / "saltline.toml"
         self.log = self.folder / "saltline.log"
         self.process = None
+        self.env = None
         self.sections = {
             "data": {"dir": str(self.data)},
             "mqtt": {"listen": "127.0.0.1:0"},
@@ -105,7 +106,7 @@ class Engine:
     def start(self):
         log = open(self.log, "ab")
         self.process = subprocess.Popen(
-            [SALTLINE, "run", "--config", self.config], stdout=subprocess.PIPE, stderr=log
+            [SALTLINE, "run", "--config", self.config], stdout=subprocess.PIPE, stderr=log, env=self.env
         )
         line = self.process.stdout.readline()
         if not line:

@@ -1,6 +1,6 @@
 //! `latest`: the newest value of everything, with its age.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -19,6 +19,9 @@ use crate::problem::Problem;
 use crate::query::Pairs;
 use crate::shown;
 use crate::site::Site;
+
+/// About what a line adds to the tag.
+const TAGGED_BYTES: usize = 40;
 
 /// A line of the answer.
 #[derive(Serialize)]
@@ -65,23 +68,23 @@ pub(crate) async fn latest(
     let book = site.view.book().await?;
     let now = site.now();
     let newest = shown::latest(&site, &book, pairs.layer()?, pairs.time("as_of")?).await?;
-    let mut said = Vec::new();
-    let mut tagged = Vec::new();
+    let units: HashMap<&ParameterCode, &str> =
+        book.parameters.iter().map(|it| (&it.code, it.unit.as_str())).collect();
+    let mut said = Vec::with_capacity(newest.len());
+    let mut tagged = Vec::with_capacity(newest.len() * TAGGED_BYTES);
     for value in newest.iter().filter(|value| value.value.is_finite()) {
         let row = LatestSaid {
             station: &value.station,
             parameter: &value.parameter,
             time: value.taken_at,
             value: value.value,
-            unit: book
-                .parameter(value.parameter.as_str())
-                .map(|parameter| parameter.unit.as_str())
-                .unwrap_or_default(),
+            unit: units.get(&value.parameter).copied().unwrap_or_default(),
             flag: value.flag.number(),
             age_s: now.since(value.taken_at).as_secs(),
         };
         for part in [row.station.as_str(), row.parameter.as_str()] {
-            tagged.extend(part.bytes().chain([b' ']));
+            tagged.extend_from_slice(part.as_bytes());
+            tagged.push(b' ');
         }
         tagged.extend(row.time.as_millis().to_le_bytes());
         tagged.extend(row.value.to_bits().to_le_bytes());
