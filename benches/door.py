@@ -61,6 +61,23 @@ dynamic_filters = true
     return started(["rumqttd", "-c", config], port)
 
 
+HIVEMQ = ROOT / "benches/hivemq"
+
+
+def hivemq(folder):
+    """HiveMQ CE on its file store, with the heap that its own start script gives it where there are two processors."""
+    for name in ("conf", "data", "extensions"):
+        (folder / name).mkdir(parents=True)
+    port = conftest.free_port()
+    (folder / "conf/config.xml").write_text(
+        f'<?xml version="1.0"?><hivemq><listeners><tcp-listener><port>{port}</port><bind-address>127.0.0.1</bind-address></tcp-listener>'
+        "</listeners><persistence><mode>file</mode></persistence>"
+        "<anonymous-usage-statistics><enabled>false</enabled></anonymous-usage-statistics></hivemq>")
+    opens = [word for name in ("java.base/java.lang", "java.base/java.nio", "java.base/sun.nio.ch", "java.base/jdk.internal.misc",
+                               "jdk.management/com.sun.management.internal") for word in ("--add-opens", f"{name}=ALL-UNNAMED")]
+    return started(["java", "-Xmx2g", *opens, "-cp", f"{HIVEMQ}/lib/*", str(HIVEMQ / "HiveMq.java"), str(folder)], port)
+
+
 def started(command, port):
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     conftest.wait_for(command[0], lambda: not socket.socket().connect_ex(("127.0.0.1", port)))
@@ -69,7 +86,7 @@ def started(command, port):
 
 def all_peers(folder):
     """Mosquitto, and those of the others that are on this machine (`go install github.com/nats-io/nats-server/v2@latest`,
-    `cargo install rumqttd`)."""
+    `cargo install rumqttd`, Maven for HiveMQ as its pom.xml says)."""
     peers = {}
     for name, saving in (("mosquitto in memory", False), ("mosquitto saving each second", True)):
         server, port = mosquitto(folder / name.replace(" ", "-"), saving)
@@ -79,6 +96,10 @@ def all_peers(folder):
             peers[name] = start(folder / program)
         else:
             say({"bench": "door", "server": name, "skipped": f"no {program} on this machine"})
+    if any((HIVEMQ / "lib").glob("hivemq-*.jar")) and shutil.which("javac"):
+        peers["HiveMQ CE file store"] = hivemq(folder / "hivemq")
+    else:
+        say({"bench": "door", "server": "HiveMQ CE file store", "skipped": "not fetched, or no JDK on this machine"})
     return peers
 
 

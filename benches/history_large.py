@@ -4,6 +4,9 @@
                                       import and the engine in 512 MiB of a cgroup, page cache included
     benches/history_large.py disorder a year of 50 stations, one report in ten late by up to a day: from a file that was read to what
                                       can be queried, per CPU second, beside the same in order
+    benches/history_large.py latest   2,000 stations of six series: the newest value of each, in one answer
+    benches/history_large.py polars   a year of 200 stations: what the engine answers over HTTP beside what Polars answers out of the
+                                      same sealed files in its own process, whether both say the same, and CPU seconds of each
     benches/history_large.py decade   ten years of 198 series (33 stations): daily extremes of all of them, nothing in any cache
 
 `--quick` makes both small. Linux with cgroup v1 or v2 that we may write to; `decade` wants to drop the page cache.
@@ -22,7 +25,7 @@ import tempfile
 import time
 
 import history
-from common import QUICK, ROOT, Http, conftest, memory_mib, query, say
+from common import QUICK, ROOT, Http, conftest, cpu_seconds, memory_mib, query, say
 
 LIMIT_BYTES = 512 << 20
 
@@ -159,13 +162,113 @@ def disorder(root):
     return {"bench": "history_large", "what": "disorder", "readings": readings, "reports": reports, **rates}
 
 
+def engine_with(root, stations, until):
+    """An engine that has the twin's readings, sealed and merged."""
+    csv, readings = history.make(root, "csv", stations, until)
+    engine = conftest.Engine(root)
+    imported(engine, csv)
+    csv.unlink()
+    engine.start()
+    asking = Http(int(engine.http.rsplit(":", 1)[1]))
+    history.settled(engine, asking)
+    return engine, asking, readings
+
+
+def latest(root):
+    stations = 20 if QUICK else 2000
+    engine, asking, readings = engine_with(root, stations, "2025-10-02T00:00:00Z")
+    rows = json.loads(asking.ask("/api/v1/latest"))
+    assert len(rows) == stations * len(history.PARAMETERS), len(rows)
+    before, began = cpu_seconds(engine.process.pid), time.monotonic()
+    answer = history.median_ms(asking, "/api/v1/latest")
+    cpu = cpu_seconds(engine.process.pid) - before
+    said = {"bench": "history_large", "what": "latest", "stations": stations, "series": len(rows), **answer,
+            "cpu_ms_of_an_answer": round(cpu / (3 + history.ROUNDS) * 1e3, 2), "wall_s": round(time.monotonic() - began, 2)}
+    engine.stop(60)
+    return said
+
+
+def by_polars(files, station):
+    """The same questions for Polars, lazily over all sealed files; a reading is of its newest row."""
+    import polars
+
+    # Of a time that came again the newest row counts: this year has none, or the answers would differ.
+    def of(where=True):
+        return polars.scan_parquet(files).filter(where).select("station", "taken_at", polars.col("salinity.value").cast(polars.Float64).alias("salinity"))
+
+    salinity = polars.col("salinity")
+    month, hour = polars.col("taken_at").dt.offset_by("7h").dt.month(), polars.col("taken_at").dt.offset_by("7h").dt.hour()
+    one = polars.col("station") == station
+    return {
+        "raw": of(one).select("taken_at", salinity),
+        "daily": of(one).group_by(polars.col("taken_at").dt.offset_by("7h").dt.date())
+                        .agg(salinity.min().alias("min"), salinity.max().alias("max"), salinity.mean().alias("mean")),
+        "above": of().group_by("station", month).agg(((salinity >= 4).sum() / 4).alias("hours")),
+        "month and hour": of(one).group_by(month.alias("month"), hour.alias("hour"))
+                             .agg(*(salinity.quantile(p, "linear").alias(f"p{p}") for p in (0.05, 0.5, 0.95))),
+    }
+
+
+def polars(root):
+    stations, until = (3, history.UNTIL) if QUICK else (200, history.UNTIL)
+    engine, asking, readings = engine_with(root, stations, until)
+    station, span = f"s{min(10, stations - 1):04}", {"from": history.FROM, "to": until}
+    path = f"/api/v1/stations/{station}"
+    asked = {
+        "raw": query(f"{path}/readings", parameter="salinity", **span),
+        "daily": query(f"{path}/readings", parameter="salinity", every="day", **span),
+        "above": query("/api/v1/spells", parameter="salinity", above=4, every="month", **span),
+        "month and hour": query(f"{path}/statistics", parameter="salinity", by="month-hour", percentiles="5,50,95", **span),
+    }
+    files = sorted((engine.data / "history").glob("*.parquet"))
+    questions, found = by_polars(files, station), {}
+    for name, question in asked.items():
+        before = cpu_seconds(engine.process.pid)
+        ours = history.median_ms(asking, question)
+        ours["cpu_ms"] = round((cpu_seconds(engine.process.pid) - before) / (3 + history.ROUNDS) * 1e3, 1)
+        lazily, taken = questions[name], []
+        lazily.collect()
+        cpu = time.process_time()
+        for _ in range(history.ROUNDS):
+            began = time.perf_counter()
+            rows = lazily.collect()
+            taken.append((time.perf_counter() - began) * 1e3)
+        theirs = {"ms": round(history.quantile(taken, 0.5), 2), "ms_least": round(min(taken), 2),
+                  "cpu_ms": round((time.process_time() - cpu) / history.ROUNDS * 1e3, 1), "rows": rows.height}
+        found[name] = {"saltline": ours, "polars": theirs}
+    same_answers(asking, asked, {name: lazily.collect() for name, lazily in questions.items()})
+    said = {"bench": "history_large", "what": "polars", "stations": stations, "readings": readings, "files": len(files), **found}
+    engine.stop(60)
+    return said
+
+
+def same_answers(asking, asked, theirs):
+    """Does Polars say what we say? Sums of it, to the last digits that sums have."""
+    near = lambda a, b: abs(a - b) <= 1e-9 * max(abs(a), abs(b), 1)
+    ask = lambda name: json.loads(asking.ask(asked[name]))
+    raw, daily, above, spread = (ask(name) for name in asked)
+    assert len(raw["readings"]) == theirs["raw"].height
+    assert near(sum(row["value"] or 0 for row in raw["readings"]), theirs["raw"]["salinity"].sum())
+    assert len(daily["readings"]) == theirs["daily"].height
+    for name in ("min", "max", "mean"):
+        assert near(sum(row[name] for row in daily["readings"]), theirs["daily"][name].sum()), name
+    # Ours measures time between readings, the count of readings does not: they differ by a reading a spell.
+    hours = sum(interval["beyond_s"] for one in above["stations"] for interval in one["intervals"]) / 3600
+    assert abs(hours / theirs["above"]["hours"].sum() - 1) < 0.01
+    said = {(row["month"], row["hour"]): row for row in theirs["month and hour"].to_dicts()}
+    assert len(said) == len(spread["groups"])
+    for group in spread["groups"]:
+        row = said[group["month"], group["hour"]]
+        assert all(near(group["percentiles"][f"{p * 100:g}"], row[f"p{p}"]) for p in (0.05, 0.5, 0.95)), (group, row)
+
+
 def main():
     words = argparse.ArgumentParser()
     words.add_argument("what", nargs="*", default=["memory", "disorder", "decade"])
     words.add_argument("--quick", action="store_true")
     for what in words.parse_args().what:
         with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR", ROOT / "artefacts")) as root:
-            say({"memory": memory, "disorder": disorder, "decade": decade}[what](pathlib.Path(root)))
+            say({"memory": memory, "disorder": disorder, "decade": decade, "latest": latest, "polars": polars}[what](pathlib.Path(root)))
 
 
 if __name__ == "__main__":
