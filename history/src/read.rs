@@ -83,9 +83,8 @@ impl History {
             of.extend(state.series.of(station));
             of.sort_unstable_by_key(|series| place[series.parameter as usize]);
             let code = state.stations.code(station);
-            let valued = |series: &&Series| {
-                latest(code, state.parameters.code(series.parameter), series)
-            };
+            let valued =
+                |series: &&Series| latest(code, state.parameters.code(series.parameter), series);
             all.extend(of.iter().filter_map(valued));
         }
         all

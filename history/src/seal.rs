@@ -101,8 +101,7 @@ impl Shared {
         let began = Instant::now();
         if let Err(error) = self.write_out(sealer, sealing) {
             metrics::counter!("saltline_history_seal_failed_total").increment(1);
-            let (readings, error_chain) =
-                (sealing.tail.readings, &error as &dyn std::error::Error);
+            let (readings, error_chain) = (sealing.tail.readings, &error as &dyn std::error::Error);
             tracing::error!(
                 error = error_chain,
                 readings,

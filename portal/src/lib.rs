@@ -17,6 +17,7 @@ mod headers; // what every answer carries
 mod pages; // for people
 mod api; // for machines
 mod shown; // the newest values as people corrected them
+mod water; // what the law's tables say of them
 mod site; // every address, on one page
 mod patience; // a reader who takes nothing is given up
 mod serve; // from a listener to answers

@@ -149,6 +149,7 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
     at("/api/v1/stations/{code}/readings", get(api::readings::readings));
     at("/api/v1/stations/{code}/spells", get(api::spells::spells));
     at("/api/v1/stations/{code}/statistics", get(api::statistics::statistics));
+    at("/api/v1/stations/{code}/water-quality", get(api::water_quality::water_quality));
     at("/api/v1/stations/{code}/availability", get(api::statistics::availability));
     at("/api/v1/stations/{code}/edits", get(api::edits::list).post(api::edits::make));
     at("/api/v1/edits/{id}/withdraw", post(api::edits::withdraw));

@@ -47,6 +47,81 @@ pub enum Analyte {
 pub type Sample = BTreeMap<Analyte, f64>;
 
 impl Analyte {
+    /// All of them.
+    pub const ALL: [Self; 32] = [
+        Self::Ph,
+        Self::DissolvedOxygen,
+        Self::Bod5,
+        Self::Cod,
+        Self::Toc,
+        Self::Tss,
+        Self::Ammonium,
+        Self::Nitrate,
+        Self::Nitrite,
+        Self::Phosphate,
+        Self::TotalPhosphorus,
+        Self::TotalNitrogen,
+        Self::Chloride,
+        Self::Fluoride,
+        Self::Cyanide,
+        Self::Arsenic,
+        Self::Cadmium,
+        Self::Lead,
+        Self::Chromium6,
+        Self::TotalChromium,
+        Self::Copper,
+        Self::Zinc,
+        Self::Nickel,
+        Self::Manganese,
+        Self::Mercury,
+        Self::Iron,
+        Self::Surfactant,
+        Self::Phenol,
+        Self::Oil,
+        Self::Coliform,
+        Self::HeatResistantColiform,
+        Self::EscherichiaColi,
+    ];
+
+    /// The code of the parameter that measures it, in [its unit](Self::symbol_and_unit).
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Ph => "ph",
+            Self::DissolvedOxygen => "dissolved_oxygen",
+            Self::Bod5 => "bod5",
+            Self::Cod => "cod",
+            Self::Toc => "toc",
+            Self::Tss => "tss",
+            Self::Ammonium => "ammonium",
+            Self::Nitrate => "nitrate",
+            Self::Nitrite => "nitrite",
+            Self::Phosphate => "phosphate",
+            Self::TotalPhosphorus => "total_phosphorus",
+            Self::TotalNitrogen => "total_nitrogen",
+            Self::Chloride => "chloride",
+            Self::Fluoride => "fluoride",
+            Self::Cyanide => "cyanide",
+            Self::Arsenic => "arsenic",
+            Self::Cadmium => "cadmium",
+            Self::Lead => "lead",
+            Self::Chromium6 => "chromium6",
+            Self::TotalChromium => "total_chromium",
+            Self::Copper => "copper",
+            Self::Zinc => "zinc",
+            Self::Nickel => "nickel",
+            Self::Manganese => "manganese",
+            Self::Mercury => "mercury",
+            Self::Iron => "iron",
+            Self::Surfactant => "surfactant",
+            Self::Phenol => "phenol",
+            Self::Oil => "oil",
+            Self::Coliform => "coliform",
+            Self::HeatResistantColiform => "heat_resistant_coliform",
+            Self::EscherichiaColi => "escherichia_coli",
+        }
+    }
+
     /// Its symbol and its unit, as people read them. Nitrogen and phosphorus compounds are mg of N or P in a litre, bacteria
     /// are MPN or CFU in 100 mL.
     #[must_use]

@@ -5,6 +5,7 @@ pub(crate) mod home; // the province now
 pub(crate) mod map; // rivers and stations as a drawing
 pub(crate) mod glyph; // a shape for each state
 pub(crate) mod station; // one station now and before
+pub(crate) mod water; // and how clean its water is
 pub(crate) mod chart; // a series as a drawing
 pub(crate) mod scale; // where the ticks of an axis stand
 pub(crate) mod login; // who are you

@@ -13,7 +13,7 @@ use maud::{Markup, html};
 use super::chart::{Frame, Series, chart};
 use super::glyph::badge;
 use super::home::{SALINITY, WATER_LEVEL, is_trusted};
-use super::{Page, answer, lang_of};
+use super::{Page, answer, lang_of, water};
 use crate::api::readings::TABLE_ROWS_MAX;
 use crate::api::{self, Segment};
 use crate::problem::Problem;
@@ -90,6 +90,7 @@ async fn page(site: &Site, lang: Lang, code: &str, uri: &Uri) -> Result<Markup, 
         charts.push(here.chart(parameter, if n == 0 { 230.0 } else { 130.0 }).await?);
     }
     let table = here.table(&known).await?;
+    let water = water::section(site, &book, station, lang).await?;
     let body = html! {
         p.crumbs { a href=(lang.link("/")) { (lang.say("Các trạm", "All stations")) } }
         h1 { (station.name) }
@@ -98,6 +99,7 @@ async fn page(site: &Site, lang: Lang, code: &str, uri: &Uri) -> Result<Markup, 
         (here.ranges(pairs.get("parameter")))
         @for chart in &charts { (chart) }
         @if charts.is_empty() { p.none { (lang.say("Trạm này chưa gửi số đo nào.", "This station has not sent any reading yet.")) } }
+        (water)
         (here.edits(&drawn))
         (table)
         (here.gaps())
