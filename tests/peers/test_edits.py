@@ -70,6 +70,12 @@ def test_readings_are_corrected_filled_removed_approved_and_never_overwritten(pu
     assert shown(pushing) == wanted
     assert shown(pushing, "&layer=raw") == raw
     assert shown(pushing, "&layer=approved") == {}
+    # The table says it in a column more, and has none where nobody changed anything.
+    table = f"/api/v1/stations/xuan-hoa/readings?parameter=salinity&from={at(0)}&to={at(96)}&format=csv"
+    cells = list(csv.DictReader(pushing.text(table)[1].lstrip("\ufeff").splitlines()))
+    assert [row["salinity layer"] for row in cells] == [layer or "" for _, _, layer in wanted.values()]
+    assert "đã hiệu chỉnh" in pushing.text(table + "&lang=vi")[1]
+    assert "layer" not in pushing.text(table + "&layer=raw")[1]
     day = pushing.get(f"/api/v1/stations/xuan-hoa/readings?parameter=salinity&from={at(0)}&to={at(96)}&every=1d")["readings"][0]
     values = [value for value, _, _ in wanted.values() if value is not None]
     assert (day["count"], round(day["min"], 9), round(day["mean"], 6)) == (92, min(values), round(sum(values) / 92, 6))

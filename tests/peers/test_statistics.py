@@ -109,6 +109,23 @@ def test_other_programs_read_the_columns(year):
     assert "stored" not in again or again["stored"] == 0, again
 
 
+def test_an_outsider_reads_the_sealed_files_themselves(year):
+    """No program of ours in between: of a station and time the row with the highest position counts."""
+    saltline, frame = year
+    lines = [json.dumps({"time": int(at), "replay": True, "values": {"salinity": 9.5}}) for at in frame["at"].iloc[[3, 500]]]
+    assert post(saltline.push, "\n".join(lines), saltline.key, "application/x-ndjson")[0] == 202
+    wait_for("the corrections", lambda: sum(row["value"] == 9.5 for row in saltline.readings("xuan-hoa", "salinity")) == 2)
+    assert saltline.stop() == 0
+    files = f"{saltline.data}/history/*.parquet"
+    rows = duckdb.sql(f"""select epoch(taken_at)::bigint as seconds, "salinity.value"::double as value, "salinity.flag"::int as flag
+                          from '{files}' where station = 'xuan-hoa' and "salinity.flag" is not null
+                          qualify row_number() over (partition by station, taken_at order by position desc) = 1 order by seconds""").df()
+    frame.loc[frame.index[[3, 500]], ["value", "flag"]] = (9.5, 1)
+    assert list(rows.seconds) == list(frame["at"]) and list(rows.value) == list(frame.value)
+    # What came as good was tested again, and nothing else changed.
+    assert list(rows.flag) == list(frame.flag)
+
+
 def test_a_map_reads_stations_newest_values_and_readings(pushing):  # noqa: F811
     import time
     pushing.cli("station", "add", "vam-giong", "--lat", "10.3", "--lon", "106.6")

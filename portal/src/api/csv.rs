@@ -23,14 +23,20 @@ pub(super) fn table(
 ) -> Response {
     let mut text = String::from(MARK);
     line(&mut text, heads(series, intervals, lang));
-    let widths = || series.iter().map(|(parameter, _)| kinds(parameter, intervals).count() + 1);
+    let widths = || {
+        let width = |(parameter, rows): &(&Parameter, Vec<_>)| {
+            kinds(parameter, intervals).count() + 1 + usize::from(layered(rows))
+        };
+        series.iter().map(width)
+    };
     let mut rows: BTreeMap<Timestamp, Vec<String>> = BTreeMap::new();
     let mut place = 0;
     for ((parameter, readings), width) in series.iter().zip(widths()) {
         for (at, reading) in readings {
             let empty = || vec![String::new(); widths().sum()];
             let cells = rows.entry(*at).or_insert_with(empty);
-            for (cell, said) in cells.iter_mut().skip(place).zip(said(reading, totals(parameter))) {
+            let said = said(reading, totals(parameter), lang);
+            for (cell, said) in cells.iter_mut().skip(place).take(width).zip(said) {
                 *cell = said;
             }
         }
@@ -66,7 +72,7 @@ fn heads(
         say(lang, "time", "Thời điểm (UTC)", "Time (UTC)"),
         say(lang, "local_time", "Giờ Việt Nam (+07:00)", "Time in Vietnam (+07:00)"),
     ];
-    for (parameter, _) in series {
+    for (parameter, rows) in series {
         let name = match lang {
             None => parameter.code.to_string(),
             Some(lang) => lang.say(&parameter.name_vi, &parameter.name_en).to_owned(),
@@ -82,8 +88,16 @@ fn heads(
             heads.push(format!("{name}{space}{kind}{unit}"));
         }
         heads.push(format!("{name} {}", say(lang, "flag", "cờ QARTOD", "QARTOD flag")));
+        if layered(rows) {
+            heads.push(format!("{name} {}", say(lang, "layer", "lớp số liệu", "layer")));
+        }
     }
     heads
+}
+
+/// Did people change or approve any of them? Then a column more says which.
+fn layered(rows: &[(Timestamp, Row)]) -> bool {
+    rows.iter().any(|(_, row)| matches!(row, Row::Reading { layer: Some(_), .. }))
 }
 
 /// What is said of a parameter in columns of its own, before its flag; a total only of what is added up.
@@ -110,16 +124,27 @@ fn totals(parameter: &Parameter) -> bool {
 }
 
 /// The cells of one reading or interval, in the order of the headings.
-fn said(row: &Row, totals: bool) -> Vec<String> {
+fn said(row: &Row, totals: bool, lang: Option<Lang>) -> Vec<String> {
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     match row {
-        Row::Reading { value, flag, .. } => vec![number(*value), flag.to_string()],
+        Row::Reading { value, flag, layer, .. } => {
+            let layer = layer.map(|layer| layer_said(layer, lang).to_owned());
+            [number(*value), flag.to_string()].into_iter().chain(layer).collect()
+        }
         Row::Interval(interval) => {
             let Interval { min, max, mean, total, count, flag, .. } = &**interval;
             let total = totals.then_some(*total);
             let numbers = [*min, *max, *mean].into_iter().chain(total).map(number);
             numbers.chain([count.to_string(), flag.to_string()]).collect()
         }
+    }
+}
+
+fn layer_said(layer: &'static str, lang: Option<Lang>) -> &'static str {
+    match (layer, lang) {
+        ("corrected", Some(lang)) => lang.say("đã hiệu chỉnh", "corrected"),
+        ("approved", Some(lang)) => lang.say("đã phê duyệt", "approved"),
+        _ => layer,
     }
 }
 
