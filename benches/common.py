@@ -74,11 +74,12 @@ def start_load(port, keys, connections, window, reports, rate=None):
 
 
 def load(*words, **named):
-    """The same, to its end; returns what it measured."""
+    """The same, to its end; returns what it measured. Who lets a part of the connections in is measured by that part."""
     with ended_after(start_load(*words, **named)) as running:
         out, _ = running.communicate(timeout=1200)
-    assert running.returncode == 0, out
-    return json.loads(out.strip().splitlines()[-1])
+    said = json.loads(out.strip().splitlines()[-1])
+    assert running.returncode == 0 or 0 < said["refused"] < said["connections"], out
+    return said
 
 
 def engine_under_load(folder, stations, **sections):

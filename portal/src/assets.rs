@@ -19,10 +19,15 @@ const STYLE: &str = include_str!("../web/static/style.css");
 #[folder = "web/dist/"]
 struct Built;
 
+/// The scripts, by the name that pages ask for them by.
+pub(crate) const CHART: &str = "chart";
+/// The corrections desk's.
+pub(crate) const SERIES: &str = "series";
+
 /// What is served below `/assets/`.
 pub(crate) struct Assets {
     style: Asset,
-    chart: Option<Asset>,
+    scripts: Vec<(&'static str, Asset)>,
 }
 
 struct Asset {
@@ -39,14 +44,14 @@ impl Assets {
             "text/css; charset=utf-8",
             Bytes::from_static(STYLE.as_bytes()),
         );
-        let chart = Built::get("chart.js").map(|file| {
-            let bytes = match file.data {
+        let script = |stem: &'static str| {
+            let bytes = match Built::get(&format!("{stem}.js"))?.data {
                 Cow::Borrowed(bytes) => Bytes::from_static(bytes),
                 Cow::Owned(bytes) => Bytes::from(bytes),
             };
-            Asset::new("chart", "js", "text/javascript; charset=utf-8", bytes)
-        });
-        Self { style, chart }
+            Some((stem, Asset::new(stem, "js", "text/javascript; charset=utf-8", bytes)))
+        };
+        Self { style, scripts: [CHART, SERIES].into_iter().filter_map(script).collect() }
     }
 
     /// The stylesheet's address.
@@ -54,9 +59,10 @@ impl Assets {
         self.style.address()
     }
 
-    /// The address of the script that enhances charts, if it was built.
-    pub(crate) fn chart(&self) -> Option<String> {
-        self.chart.as_ref().map(Asset::address)
+    /// The address of a script, if it was built.
+    pub(crate) fn script(&self, stem: &str) -> Option<String> {
+        let found = self.scripts.iter().find(|(name, _)| *name == stem);
+        found.map(|(_, asset)| asset.address())
     }
 }
 
@@ -76,8 +82,9 @@ pub(crate) async fn asset(
     State(site): State<Arc<Site>>,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    let assets = [Some(&site.assets.style), site.assets.chart.as_ref()];
-    let asset = assets.into_iter().flatten().find(|asset| asset.name == name).ok_or_else(|| {
+    let scripts = site.assets.scripts.iter().map(|(_, asset)| asset);
+    let mut assets = std::iter::once(&site.assets.style).chain(scripts);
+    let asset = assets.find(|asset| asset.name == name).ok_or_else(|| {
         Problem::not_found("no asset has this name; it may be of another release")
     })?;
     let headers = [

@@ -127,15 +127,15 @@ pub(crate) async fn list(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EditWanted {
-    parameter: String,
-    from: String,
-    to: String,
-    act: String,
-    by: Option<f64>,
-    start: Option<f64>,
-    end: Option<f64>,
-    every: Option<String>,
-    reason: String,
+    pub(crate) parameter: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) act: String,
+    pub(crate) by: Option<f64>,
+    pub(crate) start: Option<f64>,
+    pub(crate) end: Option<f64>,
+    pub(crate) every: Option<String>,
+    pub(crate) reason: String,
 }
 
 const EXAMPLE: &str = "{\"parameter\": \"salinity\", \"from\": \"2026-03-01T00:00:00Z\", \
@@ -151,19 +151,58 @@ pub(crate) async fn make(
     body: Result<Json<EditWanted>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let signed = acting(&site, &headers).await?;
-    let wanted = read(body, EXAMPLE)?;
-    let book = site.view.book().await?;
-    let station = station(&book, &code)?;
-    let parameter = parameter(&book, &wanted.parameter)?;
-    let (from, to) = (time("from", &wanted.from)?, time("to", &wanted.to)?);
-    let series = (&*book, station, parameter);
-    let act = act(&site, series, &wanted, (from, to)).await?;
-    let (station, parameter) = (station.code.clone(), parameter.code.clone());
-    let wish = EditWish { station, parameter, from, to, act, reason: wanted.reason };
-    let registry = field(&site)?.registry.by(&signed.user.name);
-    let edit = registry.make_edit(&wish).await.map_err(refused)?;
+    let edit = make_edit(&site, &signed, &code, read(body, EXAMPLE)?).await?;
     let said = private(Json(EditSaid::new(&edit, Names::Told)));
     Ok((StatusCode::CREATED, said).into_response())
+}
+
+/// Makes an edit in somebody's name.
+///
+/// # Errors
+/// A [`Problem`] that says what cannot be asked for.
+pub(crate) async fn make_edit(
+    site: &Site,
+    signed: &Signed,
+    code: &str,
+    wanted: EditWanted,
+) -> Result<Edit, Problem> {
+    let book = site.view.book().await?;
+    let station = station(&book, code)?;
+    let parameter = parameter(&book, &wanted.parameter)?;
+    let (from, to, act) = wished(site, (&book, station, parameter), &wanted).await?;
+    let (station, parameter) = (station.code.clone(), parameter.code.clone());
+    let wish = EditWish { station, parameter, from, to, act, reason: wanted.reason };
+    let registry = field(site)?.registry.by(&signed.user.name);
+    registry.make_edit(&wish).await.map_err(refused)
+}
+
+/// What the wish means: its range, and its act with the ends of a line that is tied to the readings on both sides.
+///
+/// # Errors
+/// A [`Problem`] that says what cannot be asked for.
+pub(crate) async fn wished(
+    site: &Site,
+    series: (&Book, &Station, &Parameter),
+    wanted: &EditWanted,
+) -> Result<(Timestamp, Timestamp, Act), Problem> {
+    let (from, to) = (time("from", &wanted.from)?, time("to", &wanted.to)?);
+    let act = act(site, series, wanted, (from, to)).await?;
+    Ok((from, to, act))
+}
+
+/// Takes an edit back in somebody's name.
+///
+/// # Errors
+/// A [`Problem`] where there is no such edit, it was taken back before, or there is no reason.
+pub(crate) async fn withdraw_edit(
+    site: &Site,
+    signed: &Signed,
+    id: &str,
+    reason: &str,
+) -> Result<Edit, Problem> {
+    let id: u64 = id.parse().map_err(|_| Problem::not_found("no edit has this number"))?;
+    let registry = field(site)?.registry.by(&signed.user.name);
+    registry.withdraw_edit(id, reason).await.map_err(refused)
 }
 
 /// Why an edit ends.
@@ -182,9 +221,7 @@ pub(crate) async fn withdraw(
 ) -> Result<Response, Problem> {
     let signed = acting(&site, &headers).await?;
     let wanted = read(body, "{\"reason\": \"the probe was not fouled\"}")?;
-    let id: u64 = id.parse().map_err(|_| Problem::not_found("no edit has this number"))?;
-    let registry = field(&site)?.registry.by(&signed.user.name);
-    let edit = registry.withdraw_edit(id, &wanted.reason).await.map_err(refused)?;
+    let edit = withdraw_edit(&site, &signed, &id, &wanted.reason).await?;
     Ok(private(Json(EditSaid::new(&edit, Names::Told))))
 }
 

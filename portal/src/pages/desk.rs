@@ -98,6 +98,7 @@ async fn page(site: &Site, lang: Lang, signed: &Signed) -> Result<Markup, Proble
     let body = html! {
         h1 { (title) }
         (desk.who())
+        p { a href=(lang.link("/admin/series")) { (lang.say("Hiệu chỉnh số liệu", "Corrections")) } }
         h2 { (lang.say("Đang mở", "Open")) " (" (open.len()) ")" }
         @if open.is_empty() { p { (lang.say("Không có cảnh báo nào đang mở.", "No alert is open.")) } }
         @for alert in open.iter().take(OPEN_MAX) { (desk.alert(alert, told(alert))) }

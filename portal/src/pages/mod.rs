@@ -9,6 +9,7 @@ pub(crate) mod water; // and how clean its water is
 pub(crate) mod chart; // a series as a drawing
 pub(crate) mod scale; // where the ticks of an axis stand
 pub(crate) mod login; // who are you
+pub(crate) mod series; // what people correct of what was measured
 pub(crate) mod desk; // open alerts, who was told, an answer
 pub(crate) mod outbox; // what the demo would have sent
 pub(crate) mod error; // what went wrong, in words
@@ -32,27 +33,27 @@ pub(crate) struct Page<'a> {
     pub(crate) here: String,
     /// Seconds after which the browser asks again by itself.
     pub(crate) refresh_s: Option<u32>,
-    /// The page holds something that the script enhances.
-    pub(crate) enhanced: bool,
+    /// The script that enhances what the page holds.
+    pub(crate) script: Option<&'static str>,
 }
 
 impl<'a> Page<'a> {
     pub(crate) fn new(site: &'a Site, lang: Lang, title: impl Into<String>, here: &str) -> Self {
         let (title, here) = (title.into(), here.to_owned());
-        Self { site, lang, title, here, refresh_s: None, enhanced: false }
+        Self { site, lang, title, here, refresh_s: None, script: None }
     }
 
     pub(crate) fn refresh(self, seconds: u32) -> Self {
         Self { refresh_s: Some(seconds), ..self }
     }
 
-    pub(crate) fn enhanced(self) -> Self {
-        Self { enhanced: true, ..self }
+    pub(crate) fn script(self, stem: &'static str) -> Self {
+        Self { script: Some(stem), ..self }
     }
 
     pub(crate) fn show(&self, body: &Markup) -> Markup {
         let lang = self.lang;
-        let script = if self.enhanced { self.site.assets.chart() } else { None };
+        let script = self.script.and_then(|stem| self.site.assets.script(stem));
         html! {
             (DOCTYPE)
             html lang=(lang.tag()) {

@@ -16,6 +16,7 @@ use super::home::{SALINITY, WATER_LEVEL, is_trusted};
 use super::{Page, answer, lang_of, water};
 use crate::api::readings::TABLE_ROWS_MAX;
 use crate::api::{self, Segment};
+use crate::assets::CHART;
 use crate::problem::Problem;
 use crate::query::Pairs;
 use crate::shown;
@@ -111,7 +112,7 @@ async fn page(site: &Site, lang: Lang, code: &str, uri: &Uri) -> Result<Markup, 
         }
     };
     let path = format!("/s/{}?hours={hours}", station.code);
-    Ok(Page::new(site, lang, &station.name, &path).enhanced().show(&body))
+    Ok(Page::new(site, lang, &station.name, &path).script(CHART).show(&body))
 }
 
 /// The parameter that was asked for; otherwise salinity and water level; otherwise whatever there is.
