@@ -59,7 +59,7 @@ def learned(binary, folder, name, record, history):
     with open(good, "w") as file:
         file.write(lines(*history(*record)))
     with open(good) as file:
-        said = subprocess.run([binary, "--learn", of, name], stdin=file, capture_output=True, text=True)
+        said = subprocess.run([binary, "--learn", of, name.split("_")[0]], stdin=file, capture_output=True, text=True)
     print(said.stdout or f"# {name}: {said.stderr}")
     return ["--learned", of, good] if not said.returncode else ["--defaults", of]
 

@@ -12,7 +12,7 @@ use std::time::Instant;
 use analytics::quality::{
     Limits, Pace, PaceAsked, Point, SiteClass, TestPlan, defaults, judge, settle,
 };
-use domain::{QualityTest, Timestamp, standard_parameters};
+use domain::{ParameterCode, QualityTest, StationCode, Timestamp, standard_parameters};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -54,8 +54,9 @@ fn learned(of: &str, good: &str) -> Result<Limits, Box<dyn Error>> {
 
 fn print_learned(of: &str, station: &str) -> Result<(), Box<dyn Error>> {
     let pace = pace(&of_defaults(of)?, &std::io::read_to_string(std::io::stdin())?)?;
-    let parameter = of.split('/').next().unwrap_or(of);
-    Ok(std::io::stdout().write_all(pace.toml(station, parameter).as_bytes())?)
+    let parameter = ParameterCode::new(of.split('/').next().unwrap_or(of))?;
+    print!("{}", pace.toml(&StationCode::new(station)?, &parameter));
+    Ok(())
 }
 
 fn pace(begin: &Limits, good: &str) -> Result<Pace, Box<dyn Error>> {

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use domain::{ParameterCode, StationCode};
+
 use super::super::limits::{Flat, Levels, Limits, Rate, UnitSlip};
 use super::super::{Off, SeriesEntry, TypedLimits};
 use super::Pace;
@@ -34,21 +36,21 @@ impl Pace {
 
     /// The `[[series]]` entry of one series, for a [`super::super::Table`]. It must stand before others that fit.
     #[must_use]
-    pub fn entry(&self, station: &str, parameter: &str) -> SeriesEntry {
+    pub fn entry(&self, station: &StationCode, parameter: &ParameterCode) -> SeriesEntry {
         SeriesEntry {
-            parameter: Some(parameter.to_owned()),
-            stations: Some(vec![station.to_owned()]),
+            parameter: Some(parameter.to_string()),
+            stations: Some(vec![station.to_string()]),
             ..self.anywhere()
         }
     }
 
     /// The same as text for `quality.toml`, with where it comes from.
     #[must_use]
-    pub fn toml(&self, station: &str, parameter: &str) -> String {
+    pub fn toml(&self, station: &StationCode, parameter: &ParameterCode) -> String {
         let names = self.off().into_iter().map(|off| format!("\"{}\"", off.test().name()));
         let off = names.collect::<Vec<_>>().join(", ");
         format!(
-            "{self}[[series]]\nparameter = {parameter:?}\nstations = [{station:?}]\ndefaults = true\noff = [{off}]\n{}",
+            "{self}[[series]]\nparameter = \"{parameter}\"\nstations = [\"{station}\"]\ndefaults = true\noff = [{off}]\n{}",
             Lines(self)
         )
     }

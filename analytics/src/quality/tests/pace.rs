@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::story::{at, flags};
 use crate::quality::{
-    Limits, NoPace, Off, Pace, PaceAsked, Plans, Point, SiteClass, Table, TestPlan, defaults,
+    Levels, Limits, NoPace, Off, Pace, PaceAsked, Plans, Point, Rate, SiteClass, Table, TestPlan,
+    defaults,
 };
 
 const QUARTER: i64 = 15;
@@ -110,6 +111,25 @@ fn water_that_stands_at_four_tenths_for_a_season_is_fresh() {
 }
 
 #[test]
+fn fresh_weeks_teach_no_standstill_but_the_day_after_the_salt() {
+    let fortnight = |i| if i / (7 * DAY) % 2 == 0 { wild(i) } else { 0.1 };
+    let pace = learn(history(120, fortnight)).unwrap();
+    let flat = pace.flat.unwrap();
+    assert!(1.25 * 24.0 <= flat.suspect_h && flat.suspect_h <= 1.25 * 25.1, "{flat:?}");
+}
+
+#[test]
+fn the_noise_of_the_sensor_is_no_step() {
+    let (low, old) = (Levels { suspect: 0.01, fail: Some(0.02) }, salinity());
+    let rate = Rate { suspect_per_hour: 0.01, fail_per_hour: Some(0.02) };
+    let begin = Limits { spike_differential: Some(low), rate: Some(rate), ..old };
+    let pace = Pace::from_history(history(60, calm), &begin, PaceAsked::default()).unwrap();
+    // Three counts and a half, in a quarter of an hour.
+    assert!((pace.spike_differential.unwrap().suspect - 0.35).abs() < 1e-9, "{pace:?}");
+    assert!((pace.rate.unwrap().suspect_per_hour - 1.4).abs() < 1e-9, "{pace:?}");
+}
+
+#[test]
 fn a_gate_that_lets_the_sea_in_bears_no_unit_slip() {
     let gate =
         |low: f64| move |i: i64| if i % DAY < 48 { low + 0.1 * (i % 2) as f64 } else { 10.0 * low };
@@ -197,16 +217,17 @@ fn what_is_printed_is_pasted_into_quality_toml() {
     let gate = |i: i64| if i % DAY < 48 { 3.3 + 0.1 * (i % 2) as f64 } else { 33.0 };
     for water in [wild, calm, gate] {
         let pace = learn(history(60, water)).unwrap();
-        let text = pace.toml("xuan-hoa", "salinity");
+        let station = super::table::station("xuan-hoa");
+        let parameters = standard_parameters();
+        let text = pace.toml(&station.code, &parameters[0].code);
         let table: Table = toml::from_str(&text).unwrap_or_else(|it| panic!("{it}\n{text}"));
-        assert_eq!(table.series, [pace.entry("xuan-hoa", "salinity")], "{text}");
+        assert_eq!(table.series, [pace.entry(&station.code, &parameters[0].code)], "{text}");
         assert_eq!(table.series[0].over(salinity()), pace.over(salinity()));
         assert!(
             text.starts_with("# Learned from 5760 readings, 2024-03-12T07:00:00+07:00 to "),
             "{text}"
         );
-        let stations = [super::table::station("xuan-hoa")];
-        Plans::new(&table, &standard_parameters(), &stations).unwrap();
+        Plans::new(&table, &parameters, &[station]).unwrap();
     }
 }
 
