@@ -73,7 +73,7 @@ impl Slips {
 }
 
 /// The power of ten of a step from one number to the next, 0 for none.
-pub(super) fn tens(least: f64, before: f64, now: f64) -> i32 {
+fn tens(least: f64, before: f64, now: f64) -> i32 {
     let (small, large) = (before.abs().min(now.abs()), before.abs().max(now.abs()));
     if large < 8.0 * small || small < least || before.signum() != now.signum() {
         return 0;

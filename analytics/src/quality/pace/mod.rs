@@ -64,8 +64,10 @@ pub enum Unbearable {
         /// In most weeks' longest standstill, in hours.
         hours: f64,
     },
-    /// It goes by a power of ten in one step by itself, also from large values.
-    #[error("goes by a power of ten in one step in {weeks} of {of} weeks, also above {least}")]
+    /// It goes by a factor of eight or more in one step by itself, also from large values.
+    #[error(
+        "goes by a factor of eight or more in one step in {weeks} of {of} weeks, also above {least}"
+    )]
     Slips {
         /// Weeks with such a step.
         weeks: usize,

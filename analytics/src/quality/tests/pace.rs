@@ -138,6 +138,9 @@ fn a_gate_that_lets_the_sea_in_bears_no_unit_slip() {
     let pace = learn(history(60, gate(3.3))).unwrap();
     assert_eq!((pace.unit_slip, pace.off()), (None, vec![Off::UnitSlip]));
     assert_eq!(pace.over(salinity()).unit_slip, None);
+    let by_eight = |i: i64| if i % DAY < 48 { 0.4 } else { 3.4 };
+    let least = learn(history(60, by_eight)).unwrap().unit_slip.unwrap().least;
+    assert!((least - 0.6).abs() < 1e-9, "what goes by eight and a half goes by ten: {least}");
     let quiet = learn(history(60, wild)).unwrap();
     assert_eq!((quiet.unit_slip, quiet.off()), (salinity().unit_slip, vec![]));
 }
