@@ -1,26 +1,30 @@
 //! Judges a record: `judge PLAN.toml < time,value > flags`; `judge --defaults PARAMETER/CLASS/SECONDS` by what holds where
 //! nothing is typed, as `salinity/coast/900`. Times are milliseconds since the epoch, an empty value is
-//! missing. Prints a line per reading with the flag of each test of the plan, by number of the test, and the worst.
+//! missing. `judge --learned PARAMETER/CLASS/SECONDS GOOD.csv` by the same with the pace that those lines teach, which
+//! are readings that were good; `judge --learn PARAMETER/CLASS/SECONDS STATION < GOOD.csv` prints that as an entry of
+//! `quality.toml`. Prints a line per reading with the flag of each test of the plan, by number of the test, and the worst.
 //! With `--repeat N` the record is judged N times and the seconds of one are printed instead: for `benches/quality.py`.
 
 use std::error::Error;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::time::Instant;
 
-use analytics::quality::{Limits, Point, SiteClass, TestPlan, defaults, judge, settle};
-use domain::{QualityTest, Timestamp, standard_parameters};
+use analytics::quality::{
+    Limits, Pace, PaceAsked, Point, SiteClass, TestPlan, defaults, judge, settle,
+};
+use domain::{ParameterCode, QualityTest, StationCode, Timestamp, standard_parameters};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let (limits, repeat) = match args.as_slice() {
+        [word, of, station] if word == "--learn" => return print_learned(of, station),
+        [word, of, good] if word == "--learned" => (learned(of, good)?, None),
         [word, of] if word == "--defaults" => (of_defaults(of)?, None),
         [plan, rest @ ..] => (toml::from_str(&std::fs::read_to_string(plan)?)?, rest.get(1)),
         [] => return Err("usage: judge PLAN.toml [--repeat N] < time_ms,value".into()),
     };
     let plan = TestPlan::new(&limits)?;
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text)?;
-    let mut record = text.lines().map(point).collect::<Result<Vec<_>, _>>()?;
+    let mut record = points(&std::io::read_to_string(std::io::stdin())?)?;
     settle(&mut record);
     match repeat {
         Some(times) => timed(&plan, &record, times.parse()?),
@@ -41,6 +45,27 @@ fn of_defaults(text: &str) -> Result<Limits, Box<dyn Error>> {
         _ => return Err("a class is coast or inland".into()),
     };
     Ok(defaults(parameter.ok_or("no such parameter")?, class, interval_s.parse()?))
+}
+
+fn learned(of: &str, good: &str) -> Result<Limits, Box<dyn Error>> {
+    let begin = of_defaults(of)?;
+    Ok(pace(&begin, &std::fs::read_to_string(good)?)?.over(begin))
+}
+
+fn print_learned(of: &str, station: &str) -> Result<(), Box<dyn Error>> {
+    let pace = pace(&of_defaults(of)?, &std::io::read_to_string(std::io::stdin())?)?;
+    let parameter = ParameterCode::new(of.split('/').next().unwrap_or(of))?;
+    print!("{}", pace.toml(&StationCode::new(station)?, &parameter));
+    Ok(())
+}
+
+fn pace(begin: &Limits, good: &str) -> Result<Pace, Box<dyn Error>> {
+    let history = points(good)?.into_iter().filter_map(|it| Some((it.at, it.value?)));
+    Ok(Pace::from_history(history, begin, PaceAsked::default())?)
+}
+
+fn points(text: &str) -> Result<Vec<Point>, Box<dyn Error>> {
+    text.lines().map(point).collect()
 }
 
 fn point(line: &str) -> Result<Point, Box<dyn Error>> {

@@ -147,7 +147,7 @@ fn usual(mut cell: Vec<f64>, needed: u32) -> Option<Usual> {
 }
 
 /// The quantile of sorted values, linear between neighbours (Hyndman & Fan 1996, type 7, as numpy).
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * (sorted.len() - 1) as f64;
     let (below, part) = (place.floor() as usize, place.fract());
     let above = (below + 1).min(sorted.len() - 1);

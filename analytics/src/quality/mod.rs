@@ -30,6 +30,7 @@ mod neighbour; // the water down the river
 mod location; // a station that moved
 mod clock; // a clock that stands
 mod table; // what a province types
+mod pace; // what of it a station's own history teaches
 mod sound; // whether it can be believed
 mod together; // what a station measured at one time
 mod plans; // and what it means for each station
@@ -53,6 +54,7 @@ pub use limits::{
 pub use live::{Judged, Live};
 pub use location::{Located, Whereabouts};
 pub use neighbour::Neighbour;
+pub use pace::{NoPace, Pace, PaceAsked, Unbearable};
 pub use plan::{BadPlan, Reach, TestPlan};
 pub use plans::Plans;
 pub use point::{Point, Revision};

@@ -104,7 +104,7 @@ impl Stream {
 
     /// Judges the next reading.
     pub fn push(&mut self, plan: &TestPlan, point: Point) -> Pushed {
-        let at = millis(point);
+        let at = millis(point.at);
         if self.newest.is_some_and(|newest| at <= newest) {
             return Pushed::Late;
         }
@@ -135,11 +135,11 @@ impl Stream {
             return None;
         };
         if plan.gaps == Gaps::Bridge {
-            self.slip(plan, Taken { at: millis(point), value }, now);
+            self.slip(plan, Taken { at: millis(point.at), value }, now);
             return Some(value);
         }
         if !point.disowned() {
-            self.slip(plan, Taken { at: millis(point), value }, now);
+            self.slip(plan, Taken { at: millis(point.at), value }, now);
         }
         let bad = now.get(QualityTest::GrossRange) == Some(Flag::Bad) || point.disowned();
         if bad {
@@ -236,9 +236,9 @@ impl Stream {
 }
 
 /// The ends of time are pulled in, so that differences are numbers.
-fn millis(point: Point) -> i64 {
+pub(super) fn millis(at: Timestamp) -> i64 {
     const FAR: i64 = 1 << 60;
-    point.at.as_millis().clamp(-FAR, FAR)
+    at.as_millis().clamp(-FAR, FAR)
 }
 
 /// What a reading tells without any other: what the sensor said, gross range and climatology.

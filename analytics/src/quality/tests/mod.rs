@@ -9,5 +9,6 @@ mod plain; // the definitions again, as slowly as they read
 mod any_order; // stream, record, late readings and restarts agree
 mod others; // tests over several series
 mod learning; // a climatology from history
+mod pace; // limits of single readings from history
 mod table; // what a province types
 mod live; // all series as they come, settled in the end

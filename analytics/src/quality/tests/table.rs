@@ -7,7 +7,7 @@ use expect_test::{Expect, expect};
 
 use crate::quality::{BadTable, Plans, Table};
 
-fn station(code: &str) -> Station {
+pub(super) fn station(code: &str) -> Station {
     let mut station = Station::new(StationCode::new(code).unwrap());
     station.interval = Duration::from_secs(300);
     station
