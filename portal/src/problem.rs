@@ -72,11 +72,6 @@ impl Problem {
         Self { retry_after_s: Some(retry_after_s), ..problem }
     }
 
-    /// What exactly, in words.
-    pub(crate) fn detail(&self) -> &str {
-        &self.detail
-    }
-
     /// Its status.
     #[must_use]
     pub const fn status(&self) -> StatusCode {

@@ -140,12 +140,12 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
     at("/logout", post(pages::login::sign_out));
     at("/desk", get(pages::desk::desk));
     at("/admin/series", get(pages::series::index));
-    at("/admin/series/{station}/{parameter}", get(pages::series::series));
-    at("/admin/series/{station}/{parameter}/edits", post(pages::series::make));
     at(
-        "/admin/series/{station}/{parameter}/edits/{id}/withdraw",
-        post(pages::series::withdraw),
+        "/admin/series/{station}/{parameter}",
+        get(pages::series::series).post(pages::series::attempt),
     );
+    at("/admin/series/{station}/{parameter}/edits", post(pages::series::make));
+    at("/admin/series/{station}/{parameter}/edits/{id}/withdraw", post(pages::series::withdraw));
     at("/desk/alerts/{id}/ack", post(pages::desk::acknowledge));
     if site.settings.demo {
         at("/outbox", get(pages::outbox::outbox));

@@ -312,7 +312,7 @@ fn interval_for(range: Duration, points: u32) -> Duration {
     Duration::from_secs(range.as_secs().div_ceil(cut).max(1))
 }
 
-pub(super) fn parameter<'a>(book: &'a Book, name: &str) -> Result<&'a Parameter, Problem> {
+pub(crate) fn parameter<'a>(book: &'a Book, name: &str) -> Result<&'a Parameter, Problem> {
     book.parameter(name).ok_or_else(|| {
         let known = book.parameters.iter().map(|parameter| parameter.code.as_str());
         let hint = nearest(name, known).map(|near| format!("; did you mean `{near}`?"));

@@ -83,6 +83,7 @@ class SaltSeries extends HTMLElement {
       // Without the readings the fields are typed, and fingers choose times.
     }
     this.#typed();
+    this.#tell();
   }
 
   /** What was typed, as a choice. */
@@ -175,7 +176,7 @@ class SaltSeries extends HTMLElement {
     const key = event.key.toLowerCase();
     const act = ACTS[key];
     if (act) this.#do(...act);
-    else if (key === "t") this.#form?.requestSubmit(this.querySelector<HTMLButtonElement>('button[name="try"]'));
+    else if (key === "t" || key === "g") this.#form?.requestSubmit(this.querySelector<HTMLButtonElement>(key === "t" ? "button.try" : "button.make"));
     else if (key === "u") document.querySelector<HTMLInputElement>("form.withdraw input[name=reason]")?.focus();
     else if (key === "?") this.querySelector("details.keys")?.toggleAttribute("open");
     else return;

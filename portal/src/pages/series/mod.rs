@@ -46,7 +46,7 @@ pub(crate) async fn index(Given(site): Given<Arc<Site>>, headers: HeaderMap, uri
     private(answer(&site, lang, page))
 }
 
-/// `GET /admin/series/{station}/{parameter}?from=&to=`, and with the fields of the form what it would make.
+/// `GET /admin/series/{station}/{parameter}?from=&to=`
 pub(crate) async fn series(
     Given(site): Given<Arc<Site>>,
     Path((code, parameter)): Path<(String, String)>,
@@ -54,10 +54,32 @@ pub(crate) async fn series(
     uri: Uri,
 ) -> Response {
     let lang = lang_of(&uri);
-    let page = match Signed::from_headers(&site, &headers).await {
+    let asked = Pairs::lenient(&uri).map(|pairs| {
+        let get = |key: &str| pairs.get(key).unwrap_or_default().to_owned();
+        Wish { from: get("from"), to: get("to"), ..Wish::default() }
+    });
+    let page = match (Signed::from_headers(&site, &headers).await, asked) {
+        (Ok(None), _) => return private(see_other(&lang.link("/login"))),
+        (Ok(Some(signed)), Ok(wish)) => page(&site, lang, &signed, (&code, &parameter), wish).await,
+        (Err(trouble), _) => Err(trouble.into()),
+        (_, Err(problem)) => Err(problem),
+    };
+    private(answer(&site, lang, page))
+}
+
+/// `POST /admin/series/{station}/{parameter}`: what the form would make. Not asked for by GET, because the form's token
+/// does not belong into an address.
+pub(crate) async fn attempt(
+    Given(site): Given<Arc<Site>>,
+    Path((code, parameter)): Path<(String, String)>,
+    headers: HeaderMap,
+    Form(wish): Form<Wish>,
+) -> Response {
+    let lang = Lang::parse(&wish.lang);
+    let page = match acting(&site, &headers, &wish.csrf).await {
         Ok(None) => return private(see_other(&lang.link("/login"))),
-        Ok(Some(signed)) => page(&site, lang, &signed, (&code, &parameter), &uri).await,
-        Err(trouble) => Err(trouble.into()),
+        Ok(Some(signed)) => page(&site, lang, &signed, (&code, &parameter), wish).await,
+        Err(problem) => Err(problem),
     };
     private(answer(&site, lang, page))
 }
@@ -181,23 +203,21 @@ async fn page(
     lang: Lang,
     signed: &Signed,
     (code, parameter): (&str, &str),
-    uri: &Uri,
+    wish: Wish,
 ) -> Result<Markup, Problem> {
     signed.may(Role::Operator)?;
     let book = site.view.book().await?;
     let station = api::station(&book, code)?;
     let parameter = api::readings::parameter(&book, parameter)?;
-    let pairs = Pairs::lenient(uri)?;
-    let time = |key: &str| match pairs.get(key) {
-        None => Ok(None),
-        Some(text) => moment(text).map(Some).ok_or_else(|| wish::unreadable(key)),
+    let time = |key: &str, text: &str| match text {
+        "" => Ok(None),
+        text => moment(text).map(Some).ok_or_else(|| wish::unreadable(key)),
     };
-    let to = time("to")?.unwrap_or(site.now() + Duration::from_millis(1));
-    let from = time("from")?.unwrap_or(to - RANGE_DEFAULT);
+    let to = time("to", &wish.to)?.unwrap_or(site.now() + Duration::from_millis(1));
+    let from = time("from", &wish.from)?.unwrap_or(to - RANGE_DEFAULT);
     if to <= from {
         return Err(Problem::bad_query("`from` is not before `to`"));
     }
-    let wish = Wish::of(&pairs);
     let desk = Desk { site, book: &book, station, parameter, lang, signed, from, to, wish };
     desk.page().await
 }
@@ -289,14 +309,17 @@ impl Desk<'_> {
         let lang = self.lang;
         let before = |at: Timestamp| best.iter().find(|point| point.taken_at == at);
         let same = |point: &&Point| {
-            before(point.taken_at).is_some_and(|old| old.value == point.value && old.flag == point.flag)
+            before(point.taken_at)
+                .is_some_and(|old| old.value == point.value && old.flag == point.flag)
         };
         let changed = tried.iter().filter(|point| !same(point)).count();
         let gone = best.iter().filter(|old| !tried.iter().any(|new| new.taken_at == old.taken_at));
         let changed = changed + gone.count();
         match lang {
             Lang::Vi => format!("Thử: {changed} số đo sẽ thay đổi (đường đứt nét). Chưa ghi gì."),
-            Lang::En => format!("Tried: {changed} readings would change (dashed line). Nothing is made yet."),
+            Lang::En => format!(
+                "Tried: {changed} readings would change (dashed line). Nothing is made yet."
+            ),
         }
     }
 
@@ -358,14 +381,15 @@ impl Desk<'_> {
                 }
                 label { (lang.say("Lý do", "Reason")) input name="reason" maxlength="500" autocomplete="off" value=(wish.reason); }
                 div.row {
-                    button type="submit" formmethod="get" formaction=(self.path()) formnovalidate name="try" value="1" { (lang.say("Thử", "Try")) " " kbd { "T" } }
-                    button type="submit" { (lang.say("Ghi hiệu chỉnh", "Make the edit")) }
+                    // The first of both is what Enter does: nothing is made by a slip.
+                    button.try type="submit" formaction=(self.path()) { (lang.say("Thử", "Try")) " " kbd { "T" } }
+                    button.make type="submit" { (lang.say("Ghi hiệu chỉnh", "Make the edit")) " " kbd { "G" } }
                 }
                 details.keys {
                     summary { (lang.say("Phím tắt", "Keys")) " " kbd { "?" } }
                     p { (lang.say(
-                        "Trên biểu đồ: ← → từng số đo, Ctrl mười số, Shift để chọn, Home End hai đầu, Esc bỏ chọn; hoặc kéo bằng ngón tay. O D R I A chọn việc, T thử, U hoàn tác hiệu chỉnh cuối.",
-                        "On the chart: ← → reading by reading, Ctrl by ten, Shift to choose, Home End to the ends, Esc to choose nothing; or drag. O D R I A say what to do, T tries it, U takes the last edit back.",
+                        "Trên biểu đồ: ← → từng số đo, Ctrl mười số, Shift để chọn, Home End hai đầu, Esc bỏ chọn; hoặc kéo bằng ngón tay. O D R I A chọn việc, T (hoặc Enter) thử, G ghi, U hoàn tác hiệu chỉnh cuối.",
+                        "On the chart: ← → reading by reading, Ctrl by ten, Shift to choose, Home End to the ends, Esc to choose nothing; or drag. O D R I A say what to do, T (or Enter) tries it, G makes it, U takes the last edit back.",
                     )) }
                 }
             }
@@ -414,7 +438,8 @@ impl Desk<'_> {
             value.map_or_else(|| "–".to_owned(), |it| lang.number(it, self.parameter.decimals))
         };
         html! {
-            h2 { (lang.say("Số đo", "Readings")) " (" (rows.len()) @if rows.len() == ROWS_MAX { "+" } ")" }
+            details open[self.wish.range().is_some()] {
+            summary { (lang.say("Số đo", "Readings")) " (" (rows.len()) @if rows.len() == ROWS_MAX { "+" } ")" }
             table.readings {
                 thead { tr {
                     th scope="col" { (lang.say("Lúc", "At")) }
@@ -435,6 +460,7 @@ impl Desk<'_> {
                         }
                     }
                 }
+            }
             }
         }
     }

@@ -8,7 +8,6 @@ use serde::Deserialize;
 
 use crate::api::edits::EditWanted;
 use crate::problem::Problem;
-use crate::query::Pairs;
 
 /// Vietnam's clock is ahead of UTC by this all year.
 const OFFSET_MS: i64 = 7 * 3_600_000;
@@ -36,21 +35,6 @@ pub(crate) struct Wish {
 }
 
 impl Wish {
-    /// As the address says it.
-    pub(crate) fn of(pairs: &Pairs) -> Self {
-        let get = |key: &str| pairs.get(key).unwrap_or_default().to_owned();
-        Self {
-            edit_from: get("edit_from"),
-            edit_to: get("edit_to"),
-            act: get("act"),
-            by: get("by"),
-            start: get("start"),
-            end: get("end"),
-            reason: get("reason"),
-            ..Self::default()
-        }
-    }
-
     /// Does it say what to do?
     pub(crate) fn is_tried(&self) -> bool {
         !self.act.is_empty()
@@ -74,11 +58,13 @@ impl Wish {
         match self.act.as_str() {
             "offset" => by = Some(number("by", &self.by)?),
             "drift" => {
-                (start, end) = (Some(number("start", &self.start)?), Some(number("end", &self.end)?));
+                (start, end) =
+                    (Some(number("start", &self.start)?), Some(number("end", &self.end)?));
             }
             // Without numbers the line is tied to the readings on both sides.
             "interpolate" if !(self.start.is_empty() && self.end.is_empty()) => {
-                (start, end) = (Some(number("start", &self.start)?), Some(number("end", &self.end)?));
+                (start, end) =
+                    (Some(number("start", &self.start)?), Some(number("end", &self.end)?));
             }
             _ => {}
         }
