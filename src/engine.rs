@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assembly::Fatal;
 use crate::errands::SharedSeqs;
-use crate::follow::{READ_BYTES, SharedQuality, show_behind, wait};
+use crate::follow::{IDLE, READ_BYTES, SharedQuality, show_behind, wait};
 use crate::publish::Outlet;
 use crate::snapshot::{self, Saved};
 
@@ -71,7 +71,7 @@ impl Engine {
             end.borrow_and_update();
             let records = self.journal.read(self.next, READ_BYTES)?;
             if records.is_empty() {
-                wait(runtime, &mut end, stop);
+                wait(runtime, &mut end, stop, IDLE);
                 if woken.elapsed() < QUICK {
                     std::thread::sleep(GATHER);
                 }

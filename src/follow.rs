@@ -32,8 +32,16 @@ const GATHER: Duration = Duration::from_millis(50);
 /// and seldom enough that a storm of reports does not become a storm of messages.
 const SHOW: Duration = Duration::from_millis(100);
 
+/// Showing takes at most this part of the follower's time, in as much as nobody waits longer than `SHOW_LATEST`: where
+/// thousands of stations speak at once each report is the newest of its own, and to show them all costs more than to store
+/// them.
+const SHOW_SHARE: u32 = 5;
+
+/// Nobody who watches is shown a reading later than this after it is stored.
+const SHOW_LATEST: Duration = Duration::from_secs(1);
+
 /// The longest a follower sleeps without news: how soon age, not size, can seal the hot tail.
-const IDLE: Duration = Duration::from_millis(500);
+pub const IDLE: Duration = Duration::from_millis(500);
 
 /// What the follower has counted since the start.
 #[derive(Debug, Default)]
@@ -89,14 +97,18 @@ impl Follower {
         let mut end = self.journal.watch();
         let mut decoder = Decoder::default();
         let mut newest = FxHashMap::default();
-        let mut shown = Instant::now();
+        let mut shown = Shown::default();
         self.tally.next.store(next, Ordering::Release);
         show_behind("history", &self.journal, next);
         while !stop.is_cancelled() {
             end.borrow_and_update();
             let records = self.journal.read(next, READ_BYTES)?;
             if records.is_empty() {
-                wait(runtime, &mut end, stop);
+                if !newest.is_empty() && shown.wait().is_zero() {
+                    self.show_all(&mut newest, &mut shown);
+                }
+                let pause = if newest.is_empty() { IDLE } else { shown.wait() };
+                wait(runtime, &mut end, stop, pause);
                 continue;
             }
             let quality = self.quality.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -122,16 +134,14 @@ impl Follower {
             self.count(&sums, next);
             // Half of what fits, because a segment of the journal may end in between.
             let behind = READ_BYTES / 2 < read;
-            if !behind || SHOW <= shown.elapsed() {
-                for (_, admitted) in newest.drain() {
-                    admitted.readings().for_each(|reading| self.show(reading));
-                }
-                shown = Instant::now();
+            if shown.wait().is_zero() && (!behind || SHOW <= shown.at.elapsed()) {
+                self.show_all(&mut newest, &mut shown);
             }
             if !behind {
                 std::thread::sleep(GATHER);
             }
         }
+        self.show_all(&mut newest, &mut shown);
         Ok(())
     }
 
@@ -172,10 +182,38 @@ impl Follower {
         older
     }
 
+    fn show_all(&self, newest: &mut FxHashMap<StationCode, Admitted>, shown: &mut Shown) {
+        let began = Instant::now();
+        for (_, admitted) in newest.drain() {
+            admitted.readings().for_each(|reading| self.show(reading));
+        }
+        *shown = Shown { at: Instant::now(), took: began.elapsed() };
+    }
+
     fn show(&self, reading: Reading) {
         self.outlet.latest(&reading);
         // Nobody left to hear it is no loss: it is in history.
         drop(self.live.send(LiveReading { reading }));
+    }
+}
+
+/// When those who watch were shown something, and how long that took.
+struct Shown {
+    at: Instant,
+    took: Duration,
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self { at: Instant::now(), took: Duration::ZERO }
+    }
+}
+
+impl Shown {
+    /// How long until they may be shown something again.
+    fn wait(&self) -> Duration {
+        let pause = self.took.saturating_mul(SHOW_SHARE).min(SHOW_LATEST);
+        pause.saturating_sub(self.at.elapsed())
     }
 }
 
@@ -206,11 +244,12 @@ pub fn wait(
     runtime: &Handle,
     end: &mut tokio::sync::watch::Receiver<u64>,
     stop: &CancellationToken,
+    longest: Duration,
 ) {
     runtime.block_on(async {
         tokio::select! {
             _ = end.changed() => {}
-            () = tokio::time::sleep(IDLE) => {}
+            () = tokio::time::sleep(longest) => {}
             () = stop.cancelled() => {}
         }
     });
