@@ -2,10 +2,9 @@
 //! who watch live. A thread of its own, because reading and sealing block.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use analytics::quality::Quality;
 use domain::{Admitted, Clock, Measured, ParameterCode, Reading, StationCode};
 use history::{Applied, History};
 use ingest::{Decoder, Record};
@@ -18,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assembly::Fatal;
 use crate::disk::Watch;
+use crate::judge::{self, Coming, Memory, Moment, Rounds, SharedMemory, SharedTests, Tests};
 use crate::publish::Outlet;
 
 /// Bytes read from the journal at a time: about 700 reports, some 2 ms of work, so that a stop is soon heard; and a size
@@ -46,9 +46,6 @@ pub struct Tally {
     pub next: AtomicU64,
 }
 
-/// The judge that both followers use; replaced when the parameters change.
-pub type SharedQuality = Arc<RwLock<Arc<Quality>>>;
-
 /// The journal's follower that keeps history.
 pub struct Follower {
     /// What is followed.
@@ -58,7 +55,7 @@ pub struct Follower {
     /// Makes room there.
     pub sealer: Sealer,
     /// What flags them.
-    pub quality: SharedQuality,
+    pub tests: SharedTests,
     /// Who watches live.
     pub live: broadcast::Sender<LiveReading>,
     /// MQTT's `latest/…`.
@@ -85,6 +82,7 @@ impl Follower {
     /// [`Fatal`] where the journal does not read back.
     pub fn run(self, runtime: &Handle, stop: &CancellationToken) -> Result<(), Fatal> {
         let mut next = self.start();
+        let mut judging = Judging::default();
         let live_from = self.journal.durable_end();
         let mut end = self.journal.watch();
         let mut decoder = Decoder::default();
@@ -96,30 +94,38 @@ impl Follower {
             end.borrow_and_update();
             let records = self.journal.read(next, READ_BYTES)?;
             if records.is_empty() {
-                wait(runtime, &mut end, stop);
+                if !self.settle(&mut judging, false) {
+                    wait(runtime, &mut end, stop);
+                }
                 continue;
             }
-            let quality = self.quality.read().unwrap_or_else(PoisonError::into_inner).clone();
+            let tests = self.tests(&mut judging);
             let mut sums = Sums::default();
             let mut read = 0;
             for (position, bytes) in records {
                 read += bytes.len();
-                if let Record::Admitted(mut admitted) | Record::Imported(mut admitted) =
-                    decoder.decode(&bytes)?
-                {
-                    if !self.sealer.make_room(runtime, stop)? {
-                        break;
+                let (coming, mut admitted) = match decoder.decode(&bytes)? {
+                    Record::Admitted(admitted) => (Coming::Live, admitted),
+                    Record::Imported(admitted) => (Coming::Imported, admitted),
+                    Record::Clock(received_at) => {
+                        judging.last = Some(Moment { position, received_at });
+                        next = position + 1;
+                        continue;
                     }
-                    quality.judge(&mut admitted);
-                    sums.add(self.history.apply(position, &admitted));
-                    if live_from <= position && !admitted.replay {
-                        admitted = self.keep_newest(admitted, &mut newest);
-                    }
-                    decoder.reuse(admitted);
+                };
+                if !self.sealer.make_room(runtime, stop)? {
+                    break;
                 }
+                sums.add(self.take(&tests, coming, position, &mut admitted));
+                judging.last = Some(Moment { position, received_at: admitted.received_at });
+                if live_from <= position && !admitted.replay {
+                    admitted = self.keep_newest(admitted, &mut newest);
+                }
+                decoder.reuse(admitted);
                 next = position + 1;
             }
             self.count(&sums, next);
+            self.settle(&mut judging, READ_BYTES / 2 < read);
             // Half of what fits, because a segment of the journal may end in between.
             let behind = READ_BYTES / 2 < read;
             if !behind || SHOW <= shown.elapsed() {
@@ -133,6 +139,37 @@ impl Follower {
             }
         }
         Ok(())
+    }
+
+    /// The tests as they are now. Where they were replaced, what is known of stations that are gone is forgotten.
+    fn tests(&self, judging: &mut Judging) -> Arc<Tests> {
+        let tests = self.tests.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if judging.tests.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &tests)) {
+            tests.tidy(&mut Memory::of(&self.sealer.memory).live);
+            judging.tests = Some(tests.clone());
+        }
+        tests
+    }
+
+    /// Judges a record and stores it, in one step for whoever sets the tail aside.
+    fn take(
+        &self,
+        tests: &Tests,
+        coming: Coming,
+        position: u64,
+        admitted: &mut Admitted,
+    ) -> Applied {
+        let mut memory = Memory::of(&self.sealer.memory);
+        let said = tests.judge(&mut memory.live, coming, admitted);
+        self.history.apply_judged(position, admitted, said.flags, said.revised)
+    }
+
+    /// Settles a piece of what came late; false where there is none.
+    fn settle(&self, judging: &mut Judging, behind: bool) -> bool {
+        let tests = self.tests(judging);
+        let Some((plans, last)) = tests.plans().zip(judging.last) else { return false };
+        let store = (&self.history, &self.sealer.memory);
+        judging.rounds.step(store, plans, last, behind).is_some()
     }
 
     fn count(&self, sums: &Sums, next: u64) {
@@ -179,10 +216,21 @@ impl Follower {
     }
 }
 
+/// How far the follower's judging is.
+#[derive(Default)]
+struct Judging {
+    /// The tests that were used last.
+    tests: Option<Arc<Tests>>,
+    /// The last record that was read.
+    last: Option<Moment>,
+    rounds: Rounds,
+}
+
 /// What one look at the journal added to history.
 #[derive(Default)]
 struct Sums {
     stored: u64,
+    /// Other values than were there, and what another word of the tests was kept of.
     corrected: u64,
     duplicate: u64,
 }
@@ -190,7 +238,7 @@ struct Sums {
 impl Sums {
     fn add(&mut self, applied: Applied) {
         self.stored += u64::from(applied.stored);
-        self.corrected += u64::from(applied.corrected);
+        self.corrected += u64::from(applied.corrected) + u64::from(applied.reflagged);
         self.duplicate += u64::from(applied.duplicate);
     }
 }
@@ -265,6 +313,8 @@ pub struct Keeper {
 pub struct Sealer {
     /// Where readings are.
     pub history: History,
+    /// What the tests know of its readings.
+    pub memory: SharedMemory,
     /// What it follows.
     pub journal: Journal,
     /// The time that readings are received in.
@@ -295,7 +345,7 @@ impl Sealer {
 
     /// Returns whether something was sealed.
     fn seal(&self, force: bool) -> Result<bool, Fatal> {
-        match self.history.seal(self.clock.now(), force) {
+        match judge::seal(&self.history, &self.memory, self.clock.now(), force) {
             Ok(Some(position)) => {
                 self.journal.set_cursor("history", position + 1)?;
                 Ok(true)
