@@ -29,6 +29,7 @@ const PACK: &[(&str, &str)] = &[
     ("rivers.geojson", include_str!("../configs/tien-giang/rivers.geojson")),
     ("rules.toml", include_str!("../configs/tien-giang/rules.toml")),
     ("roster.toml", include_str!("../configs/tien-giang/roster.toml")),
+    ("quality.toml", include_str!("../configs/tien-giang/quality.toml")),
 ];
 
 /// How often the demo remembers how late it is on the river.

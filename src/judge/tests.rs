@@ -117,3 +117,16 @@ fn a_pack_whose_stations_take_the_tests_their_ground_is_refused() {
         assert!(Tests::of(&registry).await.unwrap().plans().is_some());
     });
 }
+
+#[test]
+fn the_pack_that_is_shipped_holds_and_tests_no_steps_that_nobody_measured() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/tien-giang");
+    let pack = registry::pack::read_dir(&folder).unwrap();
+    let tests = Tests::new(&standard_parameters(), &pack.stations, pack.quality.as_deref());
+    let (tests, mut live) = (tests.unwrap(), Live::default());
+    for (n, salinity) in [0.1, 12.0, 0.1, 0.1, 0.1].into_iter().enumerate() {
+        assert_eq!(flag(&tests, &mut live, n as i64 * 300, salinity), Flag::Good, "{n}");
+    }
+    assert!(tests.plans().is_some() && !live.is_empty());
+    assert_eq!(flag(&tests, &mut live, 2_000, -5.0), Flag::Bad);
+}
