@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use alerting::{Alerting, AlertingError, Channels, EmailConfig, Roster, SmsConfig};
-use analytics::quality::Quality;
+use analytics::quality::Live;
 use analytics::rules::Analyzer;
 use domain::{Clock, Rule, RuleError, Water};
 use history::History;
@@ -30,9 +30,10 @@ use crate::engine::{Engine, SharedAnalyzer};
 use crate::errands::{Errands, SharedSeqs};
 use crate::export::{Circular10, Export, ExportError, Source};
 use crate::firmware::{FirmwareDesk, Images};
-use crate::follow::{Follower, Keeper, Sealer, SharedQuality, Tally};
+use crate::follow::{Follower, Keeper, Sealer, Tally};
 use crate::front;
 use crate::import::Drain;
+use crate::judge::{Memory, SharedTests, Shelf, Tests};
 use crate::publish::Outlet;
 use crate::push;
 use crate::questdb;
@@ -154,7 +155,8 @@ pub async fn run(
 struct Parts {
     store: Store,
     clock: Arc<dyn Clock>,
-    quality: SharedQuality,
+    tests: SharedTests,
+    live: Live,
     analyzer: SharedAnalyzer,
     seqs: SharedSeqs,
     next: u64,
@@ -187,12 +189,17 @@ impl Parts {
         )
         .hearing(store.said.clone());
         let stations = store.registry.stations().await?;
-        let quality = Quality::new(&parameters).with_derived(&stations);
+        let tests = Tests::of(&store.registry).await?;
+        let live = match tests.plans() {
+            Some(_) => Shelf::of_engine(&store.dir).load(saved.next),
+            None => Live::default(),
+        };
         intake.stations().set(stations);
         intake.clocks().restore(saved.clocks);
         Ok(Self {
             clock: setting.clock.clone(),
-            quality: Arc::new(RwLock::new(Arc::new(quality))),
+            tests: Arc::new(RwLock::new(Arc::new(tests))),
+            live,
             analyzer: Arc::new(Mutex::new(analyzer)),
             seqs: Arc::new(Mutex::new(saved.seqs)),
             next: saved.next,
@@ -252,7 +259,7 @@ impl Parts {
         let source = questdb::Source {
             journal: self.store.journal.clone(),
             data: self.store.dir.clone(),
-            quality: self.quality.clone(),
+            tests: self.tests.clone(),
         };
         let standing = Arc::new(questdb::Standing::default());
         let asked = match config.reader {
@@ -280,7 +287,7 @@ impl Parts {
     }
 
     async fn start(
-        self,
+        mut self,
         setting: &Setting,
         (door, threads): (Door, DoorThreads),
         listener: TcpListener,
@@ -314,7 +321,8 @@ impl Parts {
         running.engine(Engine {
             journal: self.store.journal.clone(),
             dir: self.store.dir.clone(),
-            quality: self.quality.clone(),
+            tests: self.tests.clone(),
+            live: std::mem::take(&mut self.live),
             analyzer: self.analyzer.clone(),
             seqs: self.seqs.clone(),
             clocks: self.intake.clocks().clone(),
@@ -322,8 +330,10 @@ impl Parts {
             outlet: outlet.clone(),
             next: self.next,
         })?;
+        let tested = self.tests.read().unwrap_or_else(PoisonError::into_inner).plans().is_some();
         let sealer = Sealer {
             history: self.store.history.clone(),
+            memory: Memory::open(&self.store.dir, self.store.history.position(), tested),
             journal: self.store.journal.clone(),
             clock: self.clock.clone(),
         };
@@ -332,7 +342,7 @@ impl Parts {
                 journal: self.store.journal.clone(),
                 history: self.store.history.clone(),
                 sealer: sealer.clone(),
-                quality: self.quality.clone(),
+                tests: self.tests.clone(),
                 live: live.clone(),
                 outlet: outlet.clone(),
                 tally: tally.clone(),
@@ -375,7 +385,7 @@ impl Parts {
             seen: self.book,
             looks: 0,
             clock: self.clock.clone(),
-            quality: self.quality,
+            tests: self.tests,
             analyzer: self.analyzer,
             rules: self.rules,
             alerting: self.alerting,

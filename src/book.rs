@@ -5,7 +5,6 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use alerting::Alerting;
-use analytics::quality::Quality;
 use analytics::rules::Standing;
 use domain::{Clock, Timestamp, Water};
 use ingest::mqtt::Reviewer;
@@ -15,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::assembly::{Fatal, roster};
 use crate::clock::SystemClock;
 use crate::engine::SharedAnalyzer;
-use crate::follow::SharedQuality;
+use crate::judge::{SharedTests, Tests};
 use crate::publish::Outlet;
 use crate::rules::{Rules, SharedRules};
 use crate::store::Store;
@@ -36,8 +35,8 @@ pub struct Book {
     pub looks: u32,
     /// The time, for alerts that are withdrawn.
     pub clock: Arc<dyn Clock>,
-    /// Judges by the parameters.
-    pub quality: SharedQuality,
+    /// Judges by the parameters, and by what the province typed of its tests.
+    pub tests: SharedTests,
     /// Judges by the rules and intervals.
     pub analyzer: SharedAnalyzer,
     /// Which rules can be computed.
@@ -106,8 +105,8 @@ impl Book {
         // Before anything else changes: whom a rule's duties named is known only as long as the rule is.
         self.withdraw(&rules).await?;
         let before = self.standing();
-        *self.quality.write().unwrap_or_else(PoisonError::into_inner) =
-            Arc::new(Quality::new(&roster.parameters).with_derived(&roster.stations));
+        let tests = Arc::new(Tests::of(&self.store.registry).await?);
+        *self.tests.write().unwrap_or_else(PoisonError::into_inner) = tests;
         self.intake.set_parameters(ParameterTable::new(&roster.parameters));
         self.intake.stations().set(self.store.registry.stations().await?);
         self.outlet.set_parameters(&roster.parameters);

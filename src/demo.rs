@@ -29,6 +29,7 @@ const PACK: &[(&str, &str)] = &[
     ("rivers.geojson", include_str!("../configs/tien-giang/rivers.geojson")),
     ("rules.toml", include_str!("../configs/tien-giang/rules.toml")),
     ("roster.toml", include_str!("../configs/tien-giang/roster.toml")),
+    ("quality.toml", include_str!("../configs/tien-giang/quality.toml")),
 ];
 
 /// How often the demo remembers how late it is on the river.
@@ -67,6 +68,9 @@ pub enum DemoError {
     /// The province pack does not read.
     #[error("province pack cannot be used")]
     Pack(#[from] registry::pack::PackError),
+    /// The tests of the province pack do not hold.
+    #[error("province pack cannot be used")]
+    Tests(#[from] crate::judge::BadPack),
     /// The simulator is not there or does not do its part.
     #[error("{what} (`make demo` builds it beside saltline)")]
     Simulator {
@@ -174,6 +178,7 @@ async fn province(dir: &Path, clock: FastClock) -> Result<String, DemoError> {
         PACK.iter().find(|(file, _)| *file == name).map(|(_, text)| (*text).to_owned())
     };
     let pack: Pack = registry::pack::read(&file)?;
+    crate::judge::check(&pack, &registry).await?;
     pack.apply(&registry).await?;
     let mut keys = Vec::new();
     let twins = twins().await?;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use alerting::Alerting;
+use analytics::quality::Live;
 use analytics::rules::Analyzer;
 use domain::{Timestamp, Verdict, Why};
 use ingest::{CLOCK_OFF_MAX_MS, Clocks, Decoder, Heard, Record};
@@ -16,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assembly::Fatal;
 use crate::errands::SharedSeqs;
-use crate::follow::{IDLE, READ_BYTES, SharedQuality, show_behind, wait};
+use crate::follow::{IDLE, READ_BYTES, show_behind, wait};
+use crate::judge::{Coming, SharedTests, Shelf, Tests, written};
 use crate::publish::Outlet;
 use crate::snapshot::{self, Saved};
 
@@ -41,7 +43,10 @@ pub struct Engine {
     /// The data folder, for the saved state.
     pub dir: PathBuf,
     /// What flags readings.
-    pub quality: SharedQuality,
+    pub tests: SharedTests,
+    /// What the tests know of each series: what the engine was told in time. It settles nothing, because a warning is
+    /// about now.
+    pub live: Live,
     /// What judges the water.
     pub analyzer: SharedAnalyzer,
     /// Which reports are missing.
@@ -65,7 +70,7 @@ impl Engine {
         let mut end = self.journal.watch();
         self.show_clocks();
         let mut decoder = Decoder::default();
-        let mut verdicts = Vec::new();
+        let (mut verdicts, mut judging) = (Vec::new(), None);
         let (mut saved, mut woken) = (Instant::now(), Instant::now());
         while !stop.is_cancelled() {
             end.borrow_and_update();
@@ -78,9 +83,10 @@ impl Engine {
                 woken = Instant::now();
                 continue;
             }
+            let tests = self.tests(&mut judging);
             for (position, bytes) in records {
                 let record = decoder.decode(&bytes)?;
-                let now = self.step(record, &mut decoder, &mut verdicts);
+                let now = self.step(&tests, record, &mut decoder, &mut verdicts);
                 if !verdicts.is_empty() {
                     runtime.block_on(self.tell(position, &verdicts, now))?;
                     verdicts.clear();
@@ -96,8 +102,19 @@ impl Engine {
         self.save()
     }
 
+    /// The tests as they are now. Where they were replaced, what is known of stations that are gone is forgotten.
+    fn tests(&mut self, judging: &mut Option<Arc<Tests>>) -> Arc<Tests> {
+        let tests = self.tests.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if judging.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &tests)) {
+            tests.tidy(&mut self.live);
+            *judging = Some(tests.clone());
+        }
+        tests
+    }
+
     fn step(
-        &self,
+        &mut self,
+        tests: &Tests,
         record: Record,
         decoder: &mut Decoder,
         verdicts: &mut Vec<Verdict>,
@@ -105,7 +122,7 @@ impl Engine {
         let mut analyzer = self.analyzer.lock().unwrap_or_else(PoisonError::into_inner);
         match record {
             Record::Admitted(mut admitted) => {
-                self.quality.read().unwrap_or_else(PoisonError::into_inner).judge(&mut admitted);
+                tests.judge(&mut self.live, Coming::Live, &mut admitted);
                 analyzer.step(&admitted, verdicts);
                 self.number(&admitted);
                 // A report without a time of its own was taken when it came, and says nothing of a clock.
@@ -181,13 +198,30 @@ impl Engine {
         let seqs = self.seqs.lock().unwrap_or_else(PoisonError::into_inner).save();
         let clocks = self.clocks.save();
         self.show_clocks();
+        let shelf = self.save_live();
         match snapshot::save(&self.dir, &Saved { next: self.next, analyzer, seqs, clocks }) {
-            Ok(()) => Ok(self.journal.set_cursor("engine", self.next)?),
+            Ok(()) => {
+                shelf.clear(self.next);
+                Ok(self.journal.set_cursor("engine", self.next)?)
+            }
             Err(error) => {
                 // The journal still holds everything; the next start only takes longer.
                 tracing::error!(%error, "cannot save the engine's state");
                 Ok(())
             }
         }
+    }
+
+    /// What the tests know, of the same moment as the snapshot and before it: a start asks for the one that belongs to it.
+    fn save_live(&self) -> Shelf {
+        let shelf = Shelf::of_engine(&self.dir);
+        if !self.live.is_empty()
+            && let Err(error) = shelf.save(self.next, &written(&self.live))
+        {
+            metrics::counter!("saltline_quality_state_failed_total", "follower" => "engine")
+                .increment(1);
+            tracing::error!(%error, "cannot write down what the tests know; the next start begins anew");
+        }
+        shelf
     }
 }

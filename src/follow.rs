@@ -2,10 +2,9 @@
 //! who watch live. A thread of its own, because reading and sealing block.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use analytics::quality::Quality;
 use domain::{Admitted, Clock, Measured, ParameterCode, Reading, StationCode};
 use history::{Applied, History};
 use ingest::{Decoder, Record};
@@ -18,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assembly::Fatal;
 use crate::disk::Watch;
+use crate::judge::{self, Coming, Memory, Moment, Rounds, SharedMemory, SharedTests, Tests};
 use crate::publish::Outlet;
 
 /// Bytes read from the journal at a time: about 700 reports, some 2 ms of work, so that a stop is soon heard; and a size
@@ -54,9 +54,6 @@ pub struct Tally {
     pub next: AtomicU64,
 }
 
-/// The judge that both followers use; replaced when the parameters change.
-pub type SharedQuality = Arc<RwLock<Arc<Quality>>>;
-
 /// The journal's follower that keeps history.
 pub struct Follower {
     /// What is followed.
@@ -66,7 +63,7 @@ pub struct Follower {
     /// Makes room there.
     pub sealer: Sealer,
     /// What flags them.
-    pub quality: SharedQuality,
+    pub tests: SharedTests,
     /// Who watches live.
     pub live: broadcast::Sender<LiveReading>,
     /// MQTT's `latest/…`.
@@ -93,6 +90,7 @@ impl Follower {
     /// [`Fatal`] where the journal does not read back.
     pub fn run(self, runtime: &Handle, stop: &CancellationToken) -> Result<(), Fatal> {
         let mut next = self.start();
+        let mut judging = Judging::default();
         let live_from = self.journal.durable_end();
         let mut end = self.journal.watch();
         let mut decoder = Decoder::default();
@@ -107,31 +105,39 @@ impl Follower {
                 if !newest.is_empty() && shown.wait().is_zero() {
                     self.show_all(&mut newest, &mut shown);
                 }
-                let pause = if newest.is_empty() { IDLE } else { shown.wait() };
-                wait(runtime, &mut end, stop, pause);
+                if !self.settle(&mut judging, false) {
+                    let pause = if newest.is_empty() { IDLE } else { shown.wait() };
+                    wait(runtime, &mut end, stop, pause);
+                }
                 continue;
             }
-            let quality = self.quality.read().unwrap_or_else(PoisonError::into_inner).clone();
+            let tests = self.tests(&mut judging);
             let mut sums = Sums::default();
             let mut read = 0;
             for (position, bytes) in records {
                 read += bytes.len();
-                if let Record::Admitted(mut admitted) | Record::Imported(mut admitted) =
-                    decoder.decode(&bytes)?
-                {
-                    if !self.sealer.make_room(runtime, stop)? {
-                        break;
+                let (coming, mut admitted) = match decoder.decode(&bytes)? {
+                    Record::Admitted(admitted) => (Coming::Live, admitted),
+                    Record::Imported(admitted) => (Coming::Imported, admitted),
+                    Record::Clock(received_at) => {
+                        judging.last = Some(Moment { position, received_at });
+                        next = position + 1;
+                        continue;
                     }
-                    quality.judge(&mut admitted);
-                    sums.add(self.history.apply(position, &admitted));
-                    if live_from <= position && !admitted.replay {
-                        admitted = self.keep_newest(admitted, &mut newest);
-                    }
-                    decoder.reuse(admitted);
+                };
+                if !self.sealer.make_room(runtime, stop)? {
+                    break;
                 }
+                sums.add(self.take(&tests, coming, position, &mut admitted));
+                judging.last = Some(Moment { position, received_at: admitted.received_at });
+                if live_from <= position && !admitted.replay {
+                    admitted = self.keep_newest(admitted, &mut newest);
+                }
+                decoder.reuse(admitted);
                 next = position + 1;
             }
             self.count(&sums, next);
+            self.settle(&mut judging, READ_BYTES / 2 < read);
             // Half of what fits, because a segment of the journal may end in between.
             let behind = READ_BYTES / 2 < read;
             if shown.wait().is_zero() && (!behind || SHOW <= shown.at.elapsed()) {
@@ -143,6 +149,37 @@ impl Follower {
         }
         self.show_all(&mut newest, &mut shown);
         Ok(())
+    }
+
+    /// The tests as they are now. Where they were replaced, what is known of stations that are gone is forgotten.
+    fn tests(&self, judging: &mut Judging) -> Arc<Tests> {
+        let tests = self.tests.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if judging.tests.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &tests)) {
+            tests.tidy(&mut Memory::of(&self.sealer.memory).live);
+            judging.tests = Some(tests.clone());
+        }
+        tests
+    }
+
+    /// Judges a record and stores it, in one step for whoever sets the tail aside.
+    fn take(
+        &self,
+        tests: &Tests,
+        coming: Coming,
+        position: u64,
+        admitted: &mut Admitted,
+    ) -> Applied {
+        let mut memory = Memory::of(&self.sealer.memory);
+        let said = tests.judge(&mut memory.live, coming, admitted);
+        self.history.apply_judged(position, admitted, said.flags, said.revised)
+    }
+
+    /// Settles a piece of what came late; false where there is none.
+    fn settle(&self, judging: &mut Judging, behind: bool) -> bool {
+        let tests = self.tests(judging);
+        let Some((plans, last)) = tests.plans().zip(judging.last) else { return false };
+        let store = (&self.history, &self.sealer.memory);
+        judging.rounds.step(store, plans, last, behind).is_some()
     }
 
     fn count(&self, sums: &Sums, next: u64) {
@@ -197,30 +234,20 @@ impl Follower {
     }
 }
 
-/// When those who watch were shown something, and how long that took.
-struct Shown {
-    at: Instant,
-    took: Duration,
-}
-
-impl Default for Shown {
-    fn default() -> Self {
-        Self { at: Instant::now(), took: Duration::ZERO }
-    }
-}
-
-impl Shown {
-    /// How long until they may be shown something again.
-    fn wait(&self) -> Duration {
-        let pause = self.took.saturating_mul(SHOW_SHARE).min(SHOW_LATEST);
-        pause.saturating_sub(self.at.elapsed())
-    }
+                if !newest.is_empty() && shown.wait().is_zero() {
+                    self.show_all(&mut newest, &mut shown);
+                }
+                if !self.settle(&mut judging, false) {
+                    let pause = if newest.is_empty() { IDLE } else { shown.wait() };
+                    wait(runtime, &mut end, stop, pause);
+                }
 }
 
 /// What one look at the journal added to history.
 #[derive(Default)]
 struct Sums {
     stored: u64,
+    /// Other values than were there, and what another word of the tests was kept of.
     corrected: u64,
     duplicate: u64,
 }
@@ -228,7 +255,7 @@ struct Sums {
 impl Sums {
     fn add(&mut self, applied: Applied) {
         self.stored += u64::from(applied.stored);
-        self.corrected += u64::from(applied.corrected);
+        self.corrected += u64::from(applied.corrected) + u64::from(applied.reflagged);
         self.duplicate += u64::from(applied.duplicate);
     }
 }
@@ -304,6 +331,8 @@ pub struct Keeper {
 pub struct Sealer {
     /// Where readings are.
     pub history: History,
+    /// What the tests know of its readings.
+    pub memory: SharedMemory,
     /// What it follows.
     pub journal: Journal,
     /// The time that readings are received in.
@@ -334,7 +363,7 @@ impl Sealer {
 
     /// Returns whether something was sealed.
     fn seal(&self, force: bool) -> Result<bool, Fatal> {
-        match self.history.seal(self.clock.now(), force) {
+        match judge::seal(&self.history, &self.memory, self.clock.now(), force) {
             Ok(Some(position)) => {
                 self.journal.set_cursor("history", position + 1)?;
                 Ok(true)

@@ -5,10 +5,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use analytics::quality::Quality;
+use analytics::quality::Live;
 use history::{HistoryError, Look};
 use ingest::{Decoder, Record};
 use journal::JournalError;
+
+use crate::judge::{Coming, Shelf, Tests};
 
 /// Readings that are not sealed and are held in memory: four times what the engine lets gather, 100 MB. More stand in the
 /// journal only after a long import, until the engine has gone through it.
@@ -78,20 +80,27 @@ pub fn sealed(data: &Path) -> Result<Look, ReadoutError> {
 }
 
 /// All readings of a data folder, and the first record of the journal that is not among them.
-pub fn look(data: &Path, quality: &Quality) -> Result<(Look, u64), ReadoutError> {
+pub fn look(data: &Path, tests: &Tests) -> Result<(Look, u64), ReadoutError> {
     let mut gap = None;
     for _ in 0..LOOKS {
         let mut look = Look::open(&data.join("history"), &data.join(HOLD))?;
         let sealed = look.position().map_or(0, |position| position + 1);
         let (mut next, mut bad, mut full) = (sealed, None, false);
         let mut decoder = Decoder::default();
+        let mut live = match tests.plans() {
+            Some(_) => Shelf::of_history(data).load(sealed),
+            None => Live::default(),
+        };
         let first = journal::since(&data.join("journal"), sealed, |position, bytes| {
-            match decoder.decode(bytes) {
-                Ok(Record::Admitted(mut admitted) | Record::Imported(mut admitted)) => {
-                    quality.judge(&mut admitted);
-                    look.add(position, &admitted);
-                    decoder.reuse(admitted);
-                }
+            let record = decoder.decode(bytes);
+            let mut add = |coming, mut admitted| {
+                let said = tests.judge(&mut live, coming, &mut admitted);
+                look.add_judged(position, &admitted, said.flags, said.revised);
+                decoder.reuse(admitted);
+            };
+            match record {
+                Ok(Record::Admitted(admitted)) => add(Coming::Live, admitted),
+                Ok(Record::Imported(admitted)) => add(Coming::Imported, admitted),
                 Ok(Record::Clock(_)) => (),
                 Err(_) => bad = Some(position),
             }

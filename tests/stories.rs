@@ -46,6 +46,28 @@ async fn salt_rises_is_told_once_and_is_cleared_only_below_the_safe_level() {
 }
 
 #[tokio::test]
+async fn a_step_that_no_water_makes_does_not_count_also_behind_a_restart() {
+    let mut story = Story::begin("05:00").await;
+    let rate = "limits = { rate = { suspect_per_hour = 12.0, fail_per_hour = 24.0 } }";
+    story.types_quality(&format!("[[series]]\nparameter = \"salinity\"\n{rate}")).await;
+    story.stop().unwrap();
+    story.start().await;
+    story.reads("05:05", 3.0).await;
+    story.expect_judged("05:05", "safe").await;
+    // Only who remembers 05:05 sees the step.
+    story.stop().unwrap();
+    story.start().await;
+    for clock in ["05:10", "05:15", "05:20"] {
+        story.reads(clock, 9.0).await;
+    }
+    story.expect_judged("05:20", "safe").await;
+    assert_eq!(story.alerts(), 0, "of three readings the first was a step");
+    story.reads("05:25", 9.0).await;
+    story.expect_events(&["raised"]).await;
+    story.stop().unwrap();
+}
+
+#[tokio::test]
 async fn a_station_that_falls_silent_is_unknown_and_never_safe() {
     let mut story = Story::begin("05:00").await;
     rises(&mut story).await;

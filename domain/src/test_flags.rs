@@ -181,6 +181,13 @@ impl TestFlags {
         QualityTest::ALL.into_iter().filter_map(move |test| Some((test, self.get(test)?)))
     }
 
+    /// Does the other say the same wherever these say anything? Who judged a reading by itself says a part of what is
+    /// known when its neighbours are.
+    #[must_use]
+    pub fn within(self, other: Self) -> bool {
+        self.iter().all(|(test, flag)| other.get(test) == Some(flag))
+    }
+
     /// The word that a store keeps.
     #[must_use]
     pub const fn bits(self) -> u64 {

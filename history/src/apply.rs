@@ -77,7 +77,8 @@ impl History {
     /// flag, unless whoever admitted it said worse.
     ///
     /// A revised reading is a new version, at this position and as of when this record reached us, with the value that it
-    /// had. One that is not there, or cannot be looked up, is counted ([`Applied::unfounded`]) and logged.
+    /// had; but where it is in memory and its flag stays what it was, the new words stand in place of the old ones
+    /// ([`Applied::completed`]). One that is not there, or cannot be looked up, is counted ([`Applied::unfounded`]) and logged.
     ///
     /// What is said without flags of a value that is there with flags is a duplicate: who did not test it knows no better.
     pub fn apply_judged(
@@ -196,9 +197,17 @@ impl State {
         for row in incoming.chunk_by(|a, b| a.taken == b.taken) {
             let taken = row[0].taken;
             cells.clear();
-            for &Incoming { parameter, near, says, before, .. } in row {
+            for value in row {
+                let &Incoming { parameter, near, says, before, .. } = value;
                 let repeated = cells.iter().position(|known| known.0 == parameter);
-                let before = repeated.map_or(before, |at| Before::Holds(cells[at].1));
+                let before = match repeated {
+                    Some(at) => Before::Holds(cells[at].1),
+                    None => self.again(station, value).unwrap_or(before),
+                };
+                if repeated.is_none() && self.complete(station, position, value, before) {
+                    applied.completed += 1;
+                    continue;
+                }
                 let Some(cell) = changed(says, before, applied) else { continue };
                 match repeated {
                     Some(at) => cells[at].1 = cell,
@@ -213,6 +222,27 @@ impl State {
                 self.tail.push(station, taken, received, position, cells);
             }
         }
+    }
+}
+
+impl State {
+    /// What the tail knows now of a reading that gets new flags: this record may have completed it already.
+    fn again(&self, station: u32, value: &Incoming) -> Option<Before> {
+        let Says::Flags(_) = value.says else { return None };
+        self.tail.find(station, value.parameter, value.taken).map(Before::Holds)
+    }
+
+    /// New flags of a reading in memory that need no version of their own; see [`Tail::complete`](crate::tail::Tail).
+    fn complete(&mut self, station: u32, position: u64, value: &Incoming, before: Before) -> bool {
+        let (Says::Flags(tests), Before::Holds(held)) = (value.says, before) else { return false };
+        let cell = held.tested(tests);
+        let series = (station, value.parameter);
+        let says = tests != TestFlags::NONE && cell != held;
+        let done = says && self.tail.complete(series, value.taken, position, cell);
+        if done {
+            self.series.complete(station, (value.parameter, value.near), value.taken, cell);
+        }
+        done
     }
 }
 
@@ -238,7 +268,7 @@ fn changed(says: Says, before: Before, applied: &mut Applied) -> Option<Cell> {
         }
         (Says::Flags(tests), Some(held)) => {
             let cell = held.tested(tests);
-            if cell.adds_nothing_to(held) {
+            if cell == held || tests == TestFlags::NONE {
                 return None;
             }
             (cell, &mut applied.revised)
@@ -471,6 +501,7 @@ pub(crate) struct Counters {
     corrected: Counter,
     reflagged: Counter,
     revised: Counter,
+    completed: Counter,
     unfounded: Counter,
 }
 
@@ -483,18 +514,21 @@ impl Counters {
             corrected: of("corrected"),
             reflagged: of("reflagged"),
             revised: of("revised"),
+            completed: of("completed"),
             unfounded: of("unfounded"),
         }
     }
 
     fn count(&self, applied: &Applied) {
-        let Applied { stored, duplicate, corrected, reflagged, revised, unfounded } = *applied;
+        let Applied { stored, duplicate, corrected, reflagged, revised, completed, unfounded } =
+            *applied;
         let counts = [
             (&self.stored, stored),
             (&self.duplicate, duplicate),
             (&self.corrected, corrected),
             (&self.reflagged, reflagged),
             (&self.revised, revised),
+            (&self.completed, completed),
             (&self.unfounded, unfounded),
         ];
         for (counter, readings) in counts.into_iter().filter(|&(_, readings)| 0 < readings) {

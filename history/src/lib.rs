@@ -11,7 +11,7 @@
 //! ([`History::apply_judged`]). What people correct and approve stands beside the readings ([`domain::Edits`]) and meets them
 //! in a read.
 //!
-//! Counted: `saltline_history_applied_total{outcome="stored|duplicate|corrected|reflagged|revised|unfounded"}`, `…_sealed_total` and
+//! Counted: `saltline_history_applied_total{outcome="stored|duplicate|corrected|reflagged|revised|completed|unfounded"}`, `…_sealed_total` and
 //! `…_merged_total` (readings), `…_seal_failed_total`, `…_merge_failed_total`, `…_lookup_failed_total`,
 //! `…_windows_read_total`, `…_orphans_total`, `…_damaged_total`, `…_rollups_damaged_total`; measured: `…_seal_seconds`, `…_merge_seconds`; shown:
 //! `…_sealed_files`, `…_sealed_bytes`, `…_tail_readings`.
@@ -53,6 +53,7 @@ pub use count::{FileCount, SeriesCount};
 pub use error::HistoryError;
 pub use look::{Look, Wanted, WideRow};
 pub use query::{Applied, At, Bucket, Latest, Point, Query, Stats};
+pub use seal::SetAside;
 pub use spells::{Beyond, Spells};
 pub use statistics::{By, Group, Spread, VALUES_MAX};
 pub use store::History;

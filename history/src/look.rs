@@ -12,7 +12,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use domain::{Admitted, Edits, Flag, Layer, ParameterCode, Shown, StationCode, Timestamp};
+use domain::{
+    Admitted, Edits, Flag, Layer, ParameterCode, Revised, Shown, StationCode, TestFlags, Timestamp,
+};
 
 use crate::HistoryError;
 use crate::cache::Cache;
@@ -183,11 +185,24 @@ impl Look {
 
     /// Adds a record of the journal that is not sealed yet, in the journal's order.
     pub fn add(&mut self, position: u64, admitted: &Admitted) {
+        self.add_judged(position, admitted, &[], &[]);
+    }
+
+    /// The same with what each test said, and with what the tests say now of older readings: of those that were added here.
+    /// What is sealed stays as it was sealed.
+    pub fn add_judged(
+        &mut self,
+        position: u64,
+        admitted: &Admitted,
+        flags: &[TestFlags],
+        revised: &[Revised],
+    ) {
         let station = self.stations.number(&admitted.station);
         let mut cells: Vec<(u32, Cell)> = Vec::with_capacity(admitted.values.len());
-        for measured in &admitted.values {
+        for (at, measured) in admitted.values.iter().enumerate() {
             let number = self.parameters.number(&measured.parameter);
-            let cell = Cell::untested(measured.value, measured.flag);
+            let tests = flags.get(at).copied().unwrap_or_default();
+            let cell = Cell::untested(measured.value, measured.flag).tested(tests);
             match cells.iter_mut().find(|(known, _)| *known == number) {
                 Some(known) => known.1 = cell,
                 None => cells.push((number, cell)),
@@ -197,6 +212,16 @@ impl Look {
             let (taken, received) =
                 (admitted.taken_at.as_millis(), admitted.received_at.as_millis());
             self.tail.push(station, taken, received, position, &cells);
+        }
+        for revised in revised {
+            let Some(number) = self.parameters.find(revised.parameter.as_str()) else { continue };
+            let (taken, received) =
+                (revised.taken_at.as_millis(), admitted.received_at.as_millis());
+            let Some(held) = self.tail.find(station, number, taken) else { continue };
+            let cell = held.tested(revised.flags);
+            if cell != held && !self.tail.complete((station, number), taken, position, cell) {
+                self.tail.push(station, taken, received, position, &[(number, cell)]);
+            }
         }
     }
 

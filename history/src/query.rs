@@ -20,8 +20,11 @@ pub struct Applied {
     pub corrected: u32,
     /// The same value was there, and its tests said something else; what they say now is read from now on.
     pub reflagged: u32,
-    /// Older readings whose tests say something else now.
+    /// Older readings whose tests say something else now, each a version of its own.
     pub revised: u32,
+    /// Older readings of which a test that waited has spoken and whose flag is what it was: written over what the tests
+    /// said before, as long as the reading is in memory.
+    pub completed: u32,
     /// The tests of a reading were revised that is not there; nothing changed.
     pub unfounded: u32,
 }

@@ -71,7 +71,7 @@ impl History {
         let mut sealed = None;
         // Two rounds at most: what an earlier call could not write, then what has gathered since.
         for _ in 0..2 {
-            let Some(sealing) = self.shared.set_aside(now, force) else { break };
+            let Some((sealing, _)) = self.shared.set_aside(now, force) else { break };
             self.shared.seal(&mut sealer, &sealing)?;
             sealed = sealing.position;
         }
@@ -80,13 +80,48 @@ impl History {
     }
 }
 
+/// A tail that waits to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetAside {
+    /// The last record that was applied to it.
+    pub position: u64,
+    /// It was set aside now, and not by an earlier call.
+    pub now: bool,
+}
+
+impl History {
+    /// The first half of [`seal`](Self::seal), for whoever keeps something of the same moment: sets the tail aside where it
+    /// is due, or in any case with `force`. It stays readable, and the next [`seal_set_aside`](Self::seal_set_aside)
+    /// writes it. `None` where there is nothing to write.
+    #[must_use]
+    pub fn set_aside(&self, now: Timestamp, force: bool) -> Option<SetAside> {
+        let (sealing, fresh) = self.shared.set_aside(now, force)?;
+        Some(SetAside { position: sealing.position?, now: fresh })
+    }
+
+    /// The other half: writes what was set aside, if anything was, and merges as [`seal`](Self::seal) does. Returns the
+    /// new position where there is one.
+    ///
+    /// # Errors
+    /// As [`seal`](Self::seal).
+    pub fn seal_set_aside(&self, now: Timestamp) -> Result<Option<u64>, HistoryError> {
+        let mut sealer = lock(&self.shared.sealer);
+        let waiting = self.shared.read().sealing.clone();
+        if let Some(sealing) = &waiting {
+            self.shared.seal(&mut sealer, sealing)?;
+        }
+        self.shared.merge_one(&mut sealer, now);
+        Ok(waiting.and_then(|sealing| sealing.position))
+    }
+}
+
 impl Shared {
-    /// What is to be written: what waits since a failure, or the tail where it is due.
-    fn set_aside(&self, now: Timestamp, force: bool) -> Option<Arc<Sealing>> {
+    /// What is to be written: what waits since a failure, or the tail where it is due; and whether it was set aside now.
+    fn set_aside(&self, now: Timestamp, force: bool) -> Option<(Arc<Sealing>, bool)> {
         let _writer = lock(&self.writer);
         let mut state = self.write();
         if let Some(waiting) = &state.sealing {
-            return Some(Arc::clone(waiting));
+            return Some((Arc::clone(waiting), false));
         }
         let due = force || state.tail.is_due(&self.config, now);
         if !due || state.applied == state.sealed && state.tail.rows == 0 {
@@ -94,7 +129,7 @@ impl Shared {
         }
         let sealing = Arc::new(state.set_aside());
         state.sealing = Some(Arc::clone(&sealing));
-        Some(sealing)
+        Some((sealing, true))
     }
 
     fn seal(&self, sealer: &mut Sealer, sealing: &Sealing) -> Result<(), HistoryError> {

@@ -30,10 +30,14 @@ impl Cell {
         Self { flag, tests, ..self }
     }
 
-    /// Is it what is held already? Who did not test a reading knows no better than who did.
+    /// Is it what is held already? Who did not test a reading, or tested it by itself, knows no better than who knew its
+    /// neighbours.
     pub(crate) fn adds_nothing_to(self, held: Self) -> bool {
         let untested = self.tests == TestFlags::NONE && held.tests != TestFlags::NONE;
-        self == held || (untested && self.measures(held))
+        let a_part = self.tests != TestFlags::NONE
+            && self.tests.within(held.tests)
+            && held.flag.worse(self.flag) == held.flag;
+        self == held || ((untested || a_part) && self.measures(held))
     }
 
     /// Is the value the same? To the bit: a correction of the last digit is a correction.
@@ -133,6 +137,22 @@ impl SeriesTable {
             series.latest = Some(version);
         }
         false
+    }
+
+    /// Takes note of what the tests say now of a reading that is the latest, perhaps.
+    pub(crate) fn complete(
+        &mut self,
+        station: u32,
+        (parameter, near): (u32, usize),
+        taken: i64,
+        cell: Cell,
+    ) {
+        let all = self.station(station);
+        let at = place(all, |series| series.parameter, parameter, near);
+        let latest = at.and_then(|at| all[at].latest.as_mut());
+        if let Some(latest) = latest.filter(|latest| latest.taken == taken) {
+            latest.cell = cell;
+        }
     }
 
     /// Puts what was found in place of a latest value that is no more.

@@ -42,6 +42,42 @@ impl Words {
         run.map_or(TestFlags::NONE, |run| self.words[run])
     }
 
+    /// Another word for one row of a column that has `end` rows; those beside it keep theirs. The row is mostly the last.
+    fn set(&mut self, row: u32, end: u32, tests: TestFlags) {
+        let before = self.get(row);
+        if before == tests {
+            return;
+        }
+        let mut at = self.rows.partition_point(|&begins| begins < row);
+        let behind = at + usize::from(self.rows.get(at) == Some(&row));
+        if row + 1 < end && self.rows.get(behind) != Some(&(row + 1)) {
+            self.begin(behind, row + 1, before);
+        }
+        if at == behind {
+            self.begin(at, row, tests);
+        } else {
+            self.words[at] = tests;
+        }
+        at += 1;
+        for run in [at, at - 1] {
+            self.join(run);
+        }
+    }
+
+    fn begin(&mut self, run: usize, row: u32, tests: TestFlags) {
+        self.rows.insert(run, row);
+        self.words.insert(run, tests);
+    }
+
+    /// Two runs of one word are one.
+    fn join(&mut self, run: usize) {
+        let before = run.checked_sub(1).map_or(TestFlags::NONE, |before| self.words[before]);
+        if self.words.get(run) == Some(&before) {
+            self.rows.remove(run);
+            self.words.remove(run);
+        }
+    }
+
     fn bytes(&self) -> usize {
         self.rows.capacity() * size_of::<u32>() + self.words.capacity() * size_of::<TestFlags>()
     }
@@ -57,6 +93,14 @@ impl Column {
         let missing = if cell.value.is_none() { NO_VALUE } else { 0 };
         self.flags.push(cell.flag.number() | missing);
         self.words.put(number, cell.tests);
+    }
+
+    /// Other words of the tests for a row that is here.
+    fn set(&mut self, row: u32, cell: Cell) {
+        let missing = self.flags[row as usize] & NO_VALUE;
+        self.flags[row as usize] = cell.flag.number() | missing;
+        let end = u32::try_from(self.flags.len()).unwrap_or(u32::MAX);
+        self.words.set(row, end, cell.tests);
     }
 
     fn get(&self, row: u32) -> Option<Cell> {
@@ -203,6 +247,28 @@ impl Tail {
         tail.known(column, taken, newest, i64::MAX).next().map(|version| version.cell)
     }
 
+    /// Writes what the tests say now over what they said, where the reading lies here and nobody loses by it: the flag of
+    /// the reading is the same, or the record that brought it is the one that revises it. False where it is to be a
+    /// version of its own.
+    pub(crate) fn complete(
+        &mut self,
+        (station, parameter): (u32, u32),
+        taken: i64,
+        position: u64,
+        cell: Cell,
+    ) -> bool {
+        let Some(tail) = self.stations.get_mut(station as usize) else { return false };
+        let at = tail.columns.iter().position(|column| column.parameter == parameter);
+        let Some((at, newest)) = at.zip(tail.index.get(&taken).copied()) else { return false };
+        let held = |row| Some((row, tail.columns[at].get(row)?));
+        let Some((row, held)) = tail.versions(newest).find_map(held) else { return false };
+        let completes = held.flag == cell.flag || tail.position[row as usize] == position;
+        if completes {
+            tail.columns[at].set(row, cell);
+        }
+        completes
+    }
+
     /// Adds one series between two times to `out`, every version that had reached us by then.
     pub(crate) fn series(
         &self,
@@ -267,6 +333,38 @@ mod tests {
         let rows: Vec<_> =
             tail.stations[0].rows(Month::of(0)).map(|r| (r.taken, r.position())).collect();
         assert_eq!(rows, [(10, 2), (30, 1), (30, 3)]);
+    }
+
+    #[test]
+    fn any_row_may_get_another_word() {
+        use domain::QualityTest::{GrossRange, RateOfChange};
+        let words = [
+            TestFlags::NONE,
+            TestFlags::NONE.with(GrossRange, Flag::Good),
+            TestFlags::NONE.with(RateOfChange, Flag::Suspect),
+        ];
+        let mut seed = 7_u64;
+        let mut random = |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) as usize % below
+        };
+        for _ in 0..2_000 {
+            let (mut runs, mut plain) = (Words::default(), Vec::new());
+            for _ in 0..30 {
+                if plain.is_empty() || random(2) == 0 {
+                    plain.push(words[random(3)]);
+                    runs.put(plain.len() as u32 - 1, plain[plain.len() - 1]);
+                } else {
+                    let row = random(plain.len());
+                    plain[row] = words[random(3)];
+                    runs.set(row as u32, plain.len() as u32, plain[row]);
+                }
+                let read: Vec<_> = (0..plain.len() as u32).map(|row| runs.get(row)).collect();
+                assert_eq!(read, plain);
+                let twice = runs.words.windows(2).any(|two| two[0] == two[1]);
+                assert!(!twice && runs.words.first() != Some(&TestFlags::NONE), "{runs:?}");
+            }
+        }
     }
 
     #[test]

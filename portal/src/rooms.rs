@@ -10,7 +10,7 @@ use alerting::{Alerting, NoticeState, NoticeView};
 use domain::{
     Aggregation, Alert, AlertId, Clock, Edit, Every, ParameterCode, StationCode, Timestamp,
 };
-use history::{Available, Group, History, HistoryError, Query, Rhythm, Spread};
+use history::{Available, Group, History, HistoryError, Query, Rhythm, Spread, Tested};
 use registry::{Registry, RegistryError, RiverKind};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
@@ -204,6 +204,16 @@ impl View for Rooms {
         Box::pin(async move {
             let query = query(wanted, usize::MAX);
             self.ask(move |history| history.spread(&query, &spread)).await
+        })
+    }
+
+    fn test_flags(&self, wanted: Wanted) -> Answer<'_, Vec<Tested>> {
+        Box::pin(async move {
+            let Wanted { station, parameter, from, to, as_of, .. } = wanted;
+            let asked = move |history: &History| {
+                history.test_flags(&station, &parameter, (from, to), as_of)
+            };
+            self.ask(asked).await
         })
     }
 

@@ -158,6 +158,7 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
     at("/api/v1/stations/{code}/statistics", get(api::statistics::statistics));
     at("/api/v1/stations/{code}/water-quality", get(api::water_quality::water_quality));
     at("/api/v1/stations/{code}/availability", get(api::statistics::availability));
+    at("/api/v1/stations/{code}/tests", get(api::tests::tests));
     at("/api/v1/stations/{code}/edits", get(api::edits::list).post(api::edits::make));
     at("/api/v1/edits/{id}/withdraw", post(api::edits::withdraw));
     at("/api/v1/spells", get(api::spells::everywhere));

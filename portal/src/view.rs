@@ -11,7 +11,7 @@ use domain::{
     Place, Rule, RuleCode, Shown, Station, StationCode, Timestamp, Water, Why,
 };
 use futures_util::future::BoxFuture;
-use history::{Available, Group, Rhythm, Spread};
+use history::{Available, Group, Rhythm, Spread, Tested};
 
 use crate::words::Lang;
 
@@ -393,6 +393,8 @@ pub trait View: Send + Sync + 'static {
     ) -> Answer<'_, Vec<Spells>>;
     /// How the readings of a range are spread; `None` where there are too many.
     fn spread(&self, wanted: Wanted, spread: Spread) -> Answer<'_, Option<Vec<Group>>>;
+    /// What each test said of the readings of a range, as they came.
+    fn test_flags(&self, wanted: Wanted) -> Answer<'_, Vec<Tested>>;
     /// How much of a series is there.
     fn availability(&self, wanted: Wanted, rhythm: Rhythm) -> Answer<'_, Available>;
 

@@ -19,6 +19,8 @@ pub enum Noun {
     River,
     /// A rule.
     Rule,
+    /// The document of the tests.
+    Quality,
     /// A person.
     Person,
     /// A duty.
@@ -52,6 +54,7 @@ impl fmt::Display for Noun {
             Self::Station => "station",
             Self::River => "river",
             Self::Rule => "rule",
+            Self::Quality => "tests",
             Self::Person => "person",
             Self::Duty => "duty",
             Self::User => "user",

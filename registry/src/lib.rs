@@ -19,6 +19,7 @@ mod openings; // what opens now
 mod rivers; // the lines of the map
 mod rules; // what counts as too much
 mod fits; // and whether it can be computed
+mod quality; // which series are tested how
 mod people; // who has to know
 mod duties; // of what
 mod users; // who may look
@@ -42,6 +43,7 @@ pub use firmware::{FirmwareSaid, IMAGES_MAX, Image, StationFirmware};
 pub use fits::{Misfit, misfits};
 pub use keys::{Login, Provable};
 pub use openings::Openings;
+pub use quality::QUALITY_BYTES_MAX;
 pub use replays::{REPLAYS_AT_ONCE_MAX, Replay, ReplayState, ReplayWish, ReplaysAsked};
 pub use rivers::{River, RiverKind};
 pub use rollouts::{NAMED_MAX, Rollout, RolloutState, RolloutStation, RolloutTerms, Steer};

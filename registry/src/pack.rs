@@ -1,5 +1,5 @@
-//! A province as a folder of text: `stations.toml`, `rivers.geojson`, `rules.toml`, `roster.toml`. A pack says what is
-//! to be there; applied twice it changes nothing the second time, and what it does not name it leaves alone.
+//! A province as a folder of text: `stations.toml`, `rivers.geojson`, `rules.toml`, `roster.toml`, `quality.toml`. A pack
+//! says what is to be there; applied twice it changes nothing the second time, and what it does not name it leaves alone.
 //! Its examples and their comments are in `configs/tien-giang`.
 //!
 //! Every file may be missing, but not all of them. A key that is not known is refused with the nearest right one:
@@ -36,9 +36,11 @@ pub const RIVERS: &str = "rivers.geojson";
 pub const RULES: &str = "rules.toml";
 /// The people's file.
 pub const ROSTER: &str = "roster.toml";
+/// The tests' file.
+pub const QUALITY: &str = "quality.toml";
 
 /// Every file that a pack may have today.
-pub const FILES: [&str; 4] = [STATIONS, RIVERS, RULES, ROSTER];
+pub const FILES: [&str; 5] = [STATIONS, RIVERS, RULES, ROSTER, QUALITY];
 
 /// A province pack, read and understood.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -53,6 +55,9 @@ pub struct Pack {
     pub people: Vec<Person>,
     /// From `roster.toml`.
     pub duties: Vec<Duty>,
+    /// `quality.toml` as it was typed; `None` where there is none. What it means is not read here: see
+    /// [`Registry::put_quality`](crate::Registry::put_quality).
+    pub quality: Option<String>,
 }
 
 /// Reads a pack from wherever `file` finds its texts by name: a folder, or what was built into the program.
@@ -64,7 +69,12 @@ pub fn read(file: &dyn Fn(&str) -> Option<String>) -> Result<Pack, PackError> {
     if texts.iter().all(Option::is_none) {
         return Err(PackError::NotAPack);
     }
-    let [stations, rivers, rules, roster] = texts.map(Option::unwrap_or_default);
+    let [stations, rivers, rules, roster, quality] = texts;
+    let [stations, rivers, rules, roster] =
+        [stations, rivers, rules, roster].map(Option::unwrap_or_default);
+    if let Some(text) = &quality {
+        section::parse(QUALITY, text)?;
+    }
     let (people, duties) = roster::read(&roster)?;
     let pack = Pack {
         stations: stations::read(&stations)?,
@@ -72,6 +82,7 @@ pub fn read(file: &dyn Fn(&str) -> Option<String>) -> Result<Pack, PackError> {
         rules: rules::read(&rules)?,
         people,
         duties,
+        quality,
     };
     stations::check_rivers(&pack.stations, &pack.rivers)?;
     Ok(pack)

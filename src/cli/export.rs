@@ -7,7 +7,6 @@ use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use analytics::Quality;
 use clap::Args;
 use domain::{Clock, Edit, Edits, Parameter, ParameterCode, Shown, StationCode, Timestamp};
 use history::longform::{Form, Writer};
@@ -23,6 +22,7 @@ use super::output::{self, Format, Row};
 use super::{Place, Trouble, station};
 use crate::catch_up::catch_up;
 use crate::clock::SystemClock;
+use crate::judge::Tests;
 use crate::readout::{self, ReadoutError};
 use crate::settings::Config;
 use crate::store::{history_config, journal_config, open_registry};
@@ -98,8 +98,7 @@ impl Export {
                 return Err(Trouble::No(format!("there is no station `{code}`")));
             }
         }
-        let quality = Quality::new(&parameters).with_derived(&known);
-        let (look, next) = look(&config, &quality)?;
+        let (look, next) = look(&config, &Tests::of(&registry).await?)?;
         let counted = match to_stdout {
             true => {
                 let out = BufWriter::new(std::io::stdout());
@@ -236,21 +235,21 @@ fn edits(all: Vec<Edit>, layer: Shown) -> BTreeMap<StationCode, Vec<(ParameterCo
 }
 
 /// All readings; where no engine runs and history is far behind its journal, it is brought up first.
-pub(crate) fn look(config: &Config, quality: &Quality) -> Result<(Look, u64), Trouble> {
-    match readout::look(&config.data_dir, quality) {
+pub(crate) fn look(config: &Config, tests: &Tests) -> Result<(Look, u64), Trouble> {
+    match readout::look(&config.data_dir, tests) {
         Err(ReadoutError::Behind(readings)) => {
             let open = Journal::open(&config.data_dir.join("journal"), &journal_config(config));
             let Ok(journal) = open else { return Err(ReadoutError::Behind(readings).into()) };
             let history = History::open(&config.data_dir.join("history"), history_config(config));
             let history = history.map_err(ReadoutError::from)?;
             let bar = bar("history");
-            catch_up(&journal, &history, quality, |at, end| {
+            catch_up(&journal, &history, (tests, &config.data_dir), |at, end| {
                 bar.set_length(end);
                 bar.set_position(at);
             })?;
             bar.finish_and_clear();
             drop((history, journal));
-            Ok(readout::look(&config.data_dir, quality)?)
+            Ok(readout::look(&config.data_dir, tests)?)
         }
         looked => Ok(looked?),
     }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use analytics::Quality;
 use bytesize::ByteSize;
 use clap::Args;
 use history::History;
@@ -17,6 +16,7 @@ use super::output::{self, Format, Row};
 use super::{Place, Trouble, station};
 use crate::catch_up::catch_up;
 use crate::import::{Done, Job, Sink, Tables};
+use crate::judge::{self, Tests};
 use crate::settings::Config;
 use crate::store::{StoreError, history_config, journal_config, open_registry};
 
@@ -110,6 +110,7 @@ impl Import {
 async fn pack(folder: &Path, place: &Place, format: Format) -> Result<(), Trouble> {
     let pack = registry::pack::read_dir(folder)?;
     let registry = open_registry(&place.settings()?.data_dir).await?.by("cli");
+    judge::check(&pack, &registry).await?;
     let applied = pack.apply(&registry).await?;
     let row = |what: &'static str, count: Count| -> Row {
         vec![
@@ -125,6 +126,7 @@ async fn pack(folder: &Path, place: &Place, format: Format) -> Result<(), Troubl
         row("rules", applied.rules),
         row("people", applied.people),
         row("duties", applied.duties),
+        row("tests", applied.quality),
     ];
     output::rows(format, &rows)?;
     let keyless = registry.keyless().await?;
@@ -181,9 +183,8 @@ impl Readings {
             let history = History::open(&config.data_dir.join("history"), history_config(config));
             let history = history.map_err(StoreError::from)?;
             let bar = bar("history");
-            let quality = Quality::new(&registry.parameters().await?)
-                .with_derived(&registry.stations().await?);
-            let caught = catch_up(journal, &history, &quality, |at, end| {
+            let tests = Tests::of(&registry).await?;
+            let caught = catch_up(journal, &history, (&tests, &config.data_dir), |at, end| {
                 bar.set_length(end);
                 bar.set_position(at);
             });

@@ -142,6 +142,9 @@ enum Trouble {
     Export(#[from] ReadoutError),
     #[error("province pack cannot be applied")]
     Pack(#[from] registry::pack::PackError),
+    /// The tests of a pack do not hold.
+    #[error("province pack cannot be applied")]
+    Tests(#[from] crate::judge::BadPack),
     #[error("{0}")]
     Later(String),
 }
@@ -173,6 +176,7 @@ impl Trouble {
             | Self::Export(ReadoutError::Behind(_) | ReadoutError::Busy(_)) => 75,
             Self::Import(ImportError::Registry(error)) if is_no(error) => 1,
             Self::Pack(_)
+            | Self::Tests(_)
             | Self::Backup(
                 BackupError::None(_)
                 | BackupError::NoData(_)

@@ -1,6 +1,7 @@
 //! History is slower than the journal: the follower waits, and nothing is lost by it.
 
 use std::path::Path;
+use std::sync::RwLock;
 
 use domain::{Flag, Timestamp};
 use ingest::mqtt::Door;
@@ -40,7 +41,8 @@ fn sealer(dir: &Path) -> Sealer {
     let journal = Journal::open(&dir.join("journal"), &journal::Config::default()).unwrap();
     let tail = history::Config { tail_readings_max: TAIL_MAX, ..history::Config::default() };
     let history = History::open(&dir.join("history"), tail).unwrap();
-    Sealer { history, journal, clock: Arc::new(Held) }
+    let memory = Memory::open(dir, history.position(), true);
+    Sealer { history, memory, journal, clock: Arc::new(Held) }
 }
 
 /// A follower of so many reports, and nobody who seals but itself.
@@ -61,7 +63,10 @@ async fn follower(dir: &Path, reports: u32) -> Follower {
         journal: sealer.journal.clone(),
         history: sealer.history.clone(),
         sealer,
-        quality: Arc::new(RwLock::new(Arc::new(Quality::new(&domain::standard_parameters())))),
+        tests: Arc::new(RwLock::new(Arc::new(Tests::gross_range(
+            &domain::standard_parameters(),
+            &[],
+        )))),
         live: broadcast::channel(16).0,
         outlet: Outlet::new(door.publisher()),
         tally: Arc::default(),
@@ -106,3 +111,5 @@ async fn where_history_cannot_be_written_the_rest_stays_in_the_journal() {
     assert_eq!(history.stats().tail_readings, 2 * TAIL_MAX as u64);
     assert_eq!(tally.next.load(Ordering::Acquire), 2 * TAIL_MAX as u64, "the rest is to be read");
 }
+
+mod judged; // the tests of the province, through kills

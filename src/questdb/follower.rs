@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use analytics::quality::Live;
 use domain::Admitted;
 use ingest::{Decoder, Record};
 use journal::{Journal, Position};
@@ -19,7 +20,8 @@ use super::refill::{Refill, Went};
 use super::standing::Standing;
 use super::table::{Look, Table};
 use super::trouble::Trouble;
-use crate::follow::{READ_BYTES, SharedQuality, show_behind};
+use crate::follow::{READ_BYTES, show_behind};
+use crate::judge::{Coming, SharedTests};
 
 /// The first wait after a failure. It doubles up to `retry_max`.
 const RETRY_MIN: Duration = Duration::from_secs(1);
@@ -38,7 +40,7 @@ pub struct Source {
     /// The data folder, with what is sealed for a table that lacks it.
     pub data: PathBuf,
     /// What flags readings, as it does for history.
-    pub quality: SharedQuality,
+    pub tests: SharedTests,
 }
 
 /// The journal's follower that keeps QuestDB.
@@ -55,6 +57,8 @@ pub struct Follower {
     /// A transaction, and what can be queried when it can.
     pending: Option<(i64, Position)>,
     decoder: Decoder,
+    /// What the tests know since the start: lines are sent with the flags that are known when they are sent.
+    live: Live,
 }
 
 /// A connection.
@@ -88,6 +92,7 @@ impl Follower {
             settled: None,
             pending: None,
             decoder: Decoder::default(),
+            live: Live::default(),
         }
     }
 
@@ -253,7 +258,7 @@ impl Follower {
         let Some(Mark { next: Some(mut next), mut last, .. }) = self.mark.clone() else {
             return Ok(Pace::Gather);
         };
-        let quality = self.source.quality.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let tests = self.source.tests.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut pace = Pace::On;
         while lines.len() < self.config.batch_readings {
             let records = self.source.journal.read(next, READ_BYTES)?;
@@ -262,16 +267,17 @@ impl Follower {
                 break;
             }
             for (position, bytes) in records {
-                if let Record::Admitted(mut admitted) | Record::Imported(mut admitted) =
-                    self.decoder.decode(&bytes)?
-                {
-                    quality.judge(&mut admitted);
-                    if add(lines, position, &admitted)? {
-                        last = Some(position);
-                    }
-                    self.decoder.reuse(admitted);
-                }
                 next = position + 1;
+                let (coming, mut admitted) = match self.decoder.decode(&bytes)? {
+                    Record::Admitted(admitted) => (Coming::Live, admitted),
+                    Record::Imported(admitted) => (Coming::Imported, admitted),
+                    Record::Clock(_) => continue,
+                };
+                tests.judge(&mut self.live, coming, &mut admitted);
+                if add(lines, position, &admitted)? {
+                    last = Some(position);
+                }
+                self.decoder.reuse(admitted);
             }
         }
         lines.send()?;

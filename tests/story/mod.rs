@@ -226,6 +226,12 @@ impl Story {
         registry.drop_rule(&RuleCode::new("salt").unwrap()).await.unwrap();
     }
 
+    /// Writes which series are tested how; it holds from the next start on.
+    pub async fn types_quality(&self, document: &str) {
+        let registry = &self.engine.as_ref().expect("the engine runs").store.registry;
+        registry.put_quality(document).await.unwrap();
+    }
+
     /// From now on the disk under the readings' journal reports an error at every sync.
     pub fn break_disk(&self) {
         self.engine.as_ref().expect("the engine runs").store.journal.break_syncs();

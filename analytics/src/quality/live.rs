@@ -73,6 +73,12 @@ impl Live {
         self.stations.iter().filter_map(|(code, state)| Some((code, state.unsettled()?)))
     }
 
+    /// Does it remember nothing?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stations.is_empty()
+    }
+
     /// Forgets the stations that are no longer in the book.
     pub fn retain(&mut self, known: impl Fn(&StationCode) -> bool) {
         self.stations.retain(|code, _| known(code));

@@ -93,6 +93,12 @@ impl Plans {
         self.of(station).reach
     }
 
+    /// Is the station in the book that these plans were made of?
+    #[must_use]
+    pub fn knows(&self, station: &StationCode) -> bool {
+        self.stations.contains_key(station)
+    }
+
     /// The plan of a series, if it is tested for more than its gross range.
     #[must_use]
     pub fn plan(&self, station: &StationCode, parameter: &ParameterCode) -> Option<&Arc<TestPlan>> {

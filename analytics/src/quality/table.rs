@@ -25,6 +25,22 @@ pub struct Table {
     pub stuck_clock: Option<StuckClock>,
 }
 
+impl Table {
+    /// The same without stations that are not in the book (any more), and without entries that named no others; and the
+    /// codes that were left out. For a running engine: a station that was taken away must not end the tests of all.
+    #[must_use]
+    pub fn among(mut self, known: impl Fn(&str) -> bool) -> (Self, Vec<String>) {
+        let mut gone = Vec::new();
+        let mut keep = |codes: &mut Vec<String>| {
+            gone.extend(codes.extract_if(.., |code| !known(code)));
+            !codes.is_empty()
+        };
+        self.series.retain_mut(|entry| entry.stations.as_mut().is_none_or(&mut keep));
+        self.site.retain_mut(|entry| keep(&mut entry.stations));
+        (self, gone)
+    }
+}
+
 /// The tests of some series.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -76,6 +76,52 @@ fn a_revision_is_a_new_version_and_what_was_known_before_stays() {
 }
 
 #[test]
+fn a_test_that_waited_and_changes_no_flag_costs_no_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    const FINE: TestFlags = GOOD.with(QualityTest::SpikeDifferential, Flag::Good);
+    history.apply_judged(0, &record("a", 0, "ph 7, cod 1"), &[UNSURE, UNSURE], &[]);
+    for n in 1..20 {
+        let before = [revised("ph", n * 15 - 15, FINE), revised("cod", n * 15 - 15, FINE)];
+        let record = record("a", n * 15, "ph 7, cod 1");
+        let applied = history.apply_judged(n as u64, &record, &[UNSURE, UNSURE], &before);
+        assert_eq!(applied, Applied { stored: 2, completed: 2, ..Applied::default() });
+    }
+    // The second value changes both ways at once, the first back to what it was.
+    let both = [revised("ph", 285, FINE), revised("ph", 285, UNSURE), revised("cod", 285, SPIKE)];
+    let applied = history.apply_judged(20, &record("b", 0, "ph 7"), &[], &[]);
+    assert_eq!(applied.stored, 1);
+    let applied = history.apply_judged(21, &record("a", 300, "ph 7"), &[UNSURE], &both);
+    assert_eq!(applied, Applied { stored: 1, completed: 2, revised: 1, ..Applied::default() });
+    assert_eq!(history.stats().tail_rows, 23, "21 of a, one of b, and one for the spike");
+    let read = tests_of(&history, "ph", None);
+    history.seal(at(300), true).unwrap();
+    assert_eq!(tests_of(&history, "ph", None), read);
+    assert_eq!(read.matches("spike_differential=1").count(), 19, "{read}");
+    assert!(
+        tests_of(&history, "cod", None).ends_with("285=1 4 [gross_range=1 spike_differential=4]")
+    );
+    // In a file nothing is written over.
+    let late = [revised("ph", 285, FINE)];
+    let applied = history.apply_judged(22, &record("a", 315, "ph 7"), &[UNSURE], &late);
+    assert_eq!(applied, Applied { stored: 1, revised: 1, ..Applied::default() });
+}
+
+#[test]
+fn who_tested_a_reading_by_itself_knows_no_better_than_who_knew_its_neighbours() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(dir.path());
+    history.apply_judged(0, &record("a", 0, "ph 7"), &[UNSURE], &[]);
+    let again = history.apply_judged(1, &record("a", 0, "ph 7"), &[GOOD], &[]);
+    assert_eq!(again, Applied { duplicate: 1, ..Applied::default() });
+    let stuck = GOOD.with(QualityTest::StuckClock, Flag::Suspect);
+    let again = history.apply_judged(2, &record("a", 0, "ph 7"), &[stuck], &[]);
+    assert_eq!(again, Applied { reflagged: 1, ..Applied::default() });
+    let other = history.apply_judged(3, &record("a", 0, "ph 7.5"), &[GOOD], &[]);
+    assert_eq!(other, Applied { corrected: 1, ..Applied::default() });
+}
+
+#[test]
 fn what_was_admitted_as_bad_stays_bad_whatever_the_tests_find() {
     let dir = tempfile::tempdir().unwrap();
     let history = open(dir.path());
@@ -132,7 +178,8 @@ fn a_revision_finds_its_reading_while_it_is_sealed_or_merged() {
                 let record = record("a", n, &format!("ph {n}, cod 1"));
                 let applied = history.apply_judged(n as u64, &record, &[UNSURE, GOOD], &before);
                 let found = 2.min(n) as u32;
-                assert_eq!((applied.revised, applied.unfounded), (found, 2 - found), "{n}");
+                let revised = applied.revised + applied.completed;
+                assert_eq!((revised, applied.unfounded), (found, 2 - found), "{n}");
             }
             done.store(true, Ordering::Release);
         });

@@ -42,8 +42,8 @@ impl Judged {
     }
 }
 
-/// A value that a reading had: its bits, flag and tests, and when that reached us.
-type Had = (Option<u64>, Flag, TestFlags, i64);
+/// A value that a reading had: its bits, flag and tests, when that reached us, and by which record.
+type Had = (Option<u64>, Flag, TestFlags, i64, u64);
 
 /// Of each station, parameter and time every value that it ever had; the last counts.
 type Model = BTreeMap<(String, String, i64), Vec<Had>>;
@@ -130,19 +130,33 @@ fn worst(bits: Option<u64>, (flag, before): (Flag, TestFlags), now: TestFlags) -
     }
 }
 
-fn apply_to_model(model: &mut Model, record: &Judged) -> Applied {
+/// What is in files is of records before `sealed`.
+fn apply_to_model(model: &mut Model, record: &Judged, position: u64, sealed: u64) -> Applied {
     let mut applied = Applied::default();
     let Judged { admitted, flags, revised } = record;
     let (station, received) = (admitted.station.to_string(), admitted.received_at.as_millis());
     let mut said = Vec::new();
     let mut say = |key: (String, String, i64), new: Had, versions: &mut Vec<Had>, revises: bool| {
-        let Applied { stored, duplicate, corrected, reflagged, revised, .. } = &mut applied;
+        let Applied { stored, duplicate, corrected, reflagged, revised, completed, .. } =
+            &mut applied;
         let same = |held: &Had| (held.0, held.1, held.2) == (new.0, new.1, new.2);
         let untested =
             |held: &Had| held.0 == new.0 && new.2 == TestFlags::NONE && held.2 != TestFlags::NONE;
-        match versions.last() {
+        let a_part = |held: &Had| {
+            !revises
+                && (held.0, new.2.within(held.2)) == (new.0, true)
+                && new.2 != TestFlags::NONE
+                && held.1.worse(new.1) == held.1
+        };
+        let first = !said.contains(&key);
+        match versions.last_mut() {
             None => *stored += 1,
-            Some(held) if same(held) || untested(held) => {
+            Some(held) if revises && first && sealed <= held.4 && held.1 == new.1 => {
+                *completed += u32::from(!same(held) && !untested(held));
+                held.2 = if untested(held) { held.2 } else { new.2 };
+                return;
+            }
+            Some(held) if same(held) || untested(held) || a_part(held) => {
                 *duplicate += u32::from(!revises);
                 return;
             }
@@ -163,7 +177,8 @@ fn apply_to_model(model: &mut Model, record: &Judged) -> Applied {
         let bits = value.value.map(f64::to_bits);
         let tests = flags.get(n).copied().unwrap_or_default();
         let flag = worst(bits, (value.flag, TestFlags::NONE), tests);
-        say(key.clone(), (bits, flag, tests, received), model.entry(key).or_default(), false);
+        let had = (bits, flag, tests, received, position);
+        say(key.clone(), had, model.entry(key).or_default(), false);
     }
     let mut unfounded = 0;
     for one in revised {
@@ -174,7 +189,7 @@ fn apply_to_model(model: &mut Model, record: &Judged) -> Applied {
         };
         let held = *versions.last().unwrap();
         let flag = worst(held.0, (held.1, held.2), one.flags);
-        say(key, (held.0, flag, one.flags, received), versions, true);
+        say(key, (held.0, flag, one.flags, received, position), versions, true);
     }
     Applied { unfounded, ..applied }
 }
@@ -352,12 +367,13 @@ fn check(steps: &[Step], edits: &[Edit]) {
         ..Config::default()
     };
     let mut history = History::open(dir.path(), config).unwrap();
-    let (mut journal, mut model) = (Vec::new(), Model::new());
+    let (mut journal, mut model, mut in_files) = (Vec::new(), Model::new(), 0);
     for step in steps {
         match step {
             Step::Apply(record) => {
-                let applied = record.apply(&history, journal.len() as u64);
-                assert_eq!(applied, apply_to_model(&mut model, record));
+                let position = journal.len() as u64;
+                let applied = record.apply(&history, position);
+                assert_eq!(applied, apply_to_model(&mut model, record, position, in_files));
                 journal.push(record);
             }
             Step::Seal => {
@@ -365,6 +381,7 @@ fn check(steps: &[Step], edits: &[Edit]) {
                 let last = (journal.len() as u64).checked_sub(1);
                 assert!(sealed.is_none() || sealed == last);
                 assert_eq!(history.position(), last);
+                in_files = journal.len() as u64;
             }
             Step::Crash => {
                 drop(history);

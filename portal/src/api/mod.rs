@@ -4,6 +4,7 @@
 pub(crate) mod stations; // where it is measured
 pub(crate) mod readings; // what was measured, by time
 pub(crate) mod spells; // how long beyond a limit
+pub(crate) mod tests; // what each test said
 pub(crate) mod water_quality; // how clean it is, by the law's tables
 pub(crate) mod statistics; // how it is spread, how much of it is there
 mod form; // in which form

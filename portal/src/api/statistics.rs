@@ -163,7 +163,7 @@ pub(crate) async fn availability(
     .into_response())
 }
 
-fn series<'a>(
+pub(super) fn series<'a>(
     book: &'a Book,
     code: &str,
     pairs: &Pairs,
@@ -175,7 +175,7 @@ fn series<'a>(
     Ok((station, parameter(book, name)?))
 }
 
-fn wanted(
+pub(super) fn wanted(
     book: &Book,
     (station, parameter): (&Station, &Parameter),
     pairs: &Pairs,

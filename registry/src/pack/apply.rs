@@ -1,9 +1,9 @@
 //! From text to the book, all or nothing: the whole pack is one change. Entries it does not name stay as they are,
 //! also a duty that an earlier version of the pack had; ending one is a person's decision.
 
-use super::{Pack, PackError, Problem, RIVERS, ROSTER, RULES, STATIONS};
+use super::{Pack, PackError, Problem, QUALITY, RIVERS, ROSTER, RULES, STATIONS};
 use crate::store::Change;
-use crate::{Registry, RegistryError, duties, people, rivers, rules, stations};
+use crate::{Registry, RegistryError, duties, people, quality, rivers, rules, stations};
 
 /// What became of one kind of entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +29,8 @@ pub struct Applied {
     pub people: Count,
     /// Duties.
     pub duties: Count,
+    /// The document of the tests.
+    pub quality: Count,
 }
 
 impl Pack {
@@ -68,6 +70,11 @@ impl Pack {
             let done = duties::put(&mut change, duty).await;
             let key = || format!("duty[{}]", duty.person);
             applied.duties.add(created(done, ROSTER, key)?, &change, before);
+        }
+        if let Some(document) = &self.quality {
+            let before = change.moves();
+            let done = quality::put(&mut change, document).await;
+            applied.quality.add(created(done, QUALITY, || "whole".to_owned())?, &change, before);
         }
         change.finish().await?;
         Ok(applied)

@@ -38,7 +38,7 @@ pub enum PackError {
     },
     /// There is no file of a pack here.
     #[error(
-        "no province pack here: none of stations.toml, rivers.geojson, rules.toml, roster.toml"
+        "no province pack here: none of stations.toml, rivers.geojson, rules.toml, roster.toml, quality.toml"
     )]
     NotAPack,
     /// The book could not be opened for the change, or not finish it.

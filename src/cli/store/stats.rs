@@ -1,6 +1,5 @@
 //! `saltline store stats`: series, files, journals and who follows them.
 
-use analytics::Quality;
 use std::path::Path;
 
 use history::{FileCount, SeriesCount};
@@ -9,14 +8,14 @@ use serde_json::{Map, Value, json};
 
 use super::{JOURNALS, Trouble, import};
 use crate::cli::output::{self, Format, Row};
+use crate::judge::Tests;
 use crate::readout::{self, ReadoutError};
 use crate::store::{StoreError, open_registry};
 
 pub(super) async fn run(dir: &Path, format: Format) -> Result<(), Trouble> {
     let registry = open_registry(dir).await?;
-    let quality =
-        Quality::new(&registry.parameters().await?).with_derived(&registry.stations().await?);
-    let (look, _) = readout::look(dir, &quality)?;
+    let tests = Tests::of(&registry).await?;
+    let (look, _) = readout::look(dir, &tests)?;
     let bar = import::bar("history");
     bar.set_length(look.rows(&history::Wanted::all()));
     let (files, series) = look.count(|rows| bar.set_position(rows)).map_err(ReadoutError::from)?;
