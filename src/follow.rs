@@ -234,13 +234,34 @@ impl Follower {
     }
 }
 
-                if !newest.is_empty() && shown.wait().is_zero() {
-                    self.show_all(&mut newest, &mut shown);
-                }
-                if !self.settle(&mut judging, false) {
-                    let pause = if newest.is_empty() { IDLE } else { shown.wait() };
-                    wait(runtime, &mut end, stop, pause);
-                }
+/// When those who watch were shown something, and how long that took.
+struct Shown {
+    at: Instant,
+    took: Duration,
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self { at: Instant::now(), took: Duration::ZERO }
+    }
+}
+
+impl Shown {
+    /// How long until they may be shown something again.
+    fn wait(&self) -> Duration {
+        let pause = self.took.saturating_mul(SHOW_SHARE).min(SHOW_LATEST);
+        pause.saturating_sub(self.at.elapsed())
+    }
+}
+
+/// How far the follower's judging is.
+#[derive(Default)]
+struct Judging {
+    /// The tests that were used last.
+    tests: Option<Arc<Tests>>,
+    /// The last record that was read.
+    last: Option<Moment>,
+    rounds: Rounds,
 }
 
 /// What one look at the journal added to history.
