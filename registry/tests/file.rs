@@ -72,10 +72,10 @@ async fn a_file_of_a_newer_program_is_named_as_such() {
     Registry::open(&path).await.unwrap().close().await;
     let newer = "INSERT INTO _sqlx_migrations \
                  (version, description, success, checksum, execution_time) \
-                 VALUES (99, 'of tomorrow', TRUE, x'00', 0)";
+                 VALUES (9999, 'of tomorrow', TRUE, x'00', 0)";
     sqlx::query(newer).execute(&mut raw(&path).await).await.unwrap();
     let error = Registry::open(&path).await.unwrap_err();
-    let newest = matches!(error, RegistryError::TooNew { found: 99, known, .. } if known < 99);
+    let newest = matches!(error, RegistryError::TooNew { found: 9999, known, .. } if known < 9999);
     assert!(newest, "{error}");
     assert!(error.to_string().contains("run the version that wrote it"), "{error}");
 }

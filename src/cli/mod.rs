@@ -8,6 +8,7 @@ mod user; // add, password, remove, list
 mod rule; // list, remove
 mod deadletter; // list, replay
 mod edit; // corrections and approvals
+mod quality; // what a station's water keeps to
 mod firmware; // keys, images, roll-outs
 mod store; // verify, stats
 mod backup; // create, list, verify, restore, prune
@@ -88,6 +89,8 @@ enum Command {
     Rule(rule::Rule),
     /// Correct and approve what was measured: the readings stay, edits stand beside them.
     Edit(edit::Edit),
+    /// What the tests of the stream may ask of a station: learned from its history.
+    Quality(quality::Quality),
     /// Firmware of stations: sign images, add them, roll them out.
     Firmware(firmware::Firmware),
     /// What is in the data folder.
@@ -251,6 +254,7 @@ fn execute(command: Command) -> Result<(), Trouble> {
         Command::User(user) => with_runtime(user.run()),
         Command::Rule(rule) => with_runtime(rule.run()),
         Command::Edit(edit) => with_runtime(edit.run()),
+        Command::Quality(quality) => with_runtime(quality.run()),
         Command::Firmware(firmware) => with_runtime(firmware.run()),
         Command::Store(store) => with_runtime(store.run()),
         Command::Backup(backup) => with_runtime(backup.run()),

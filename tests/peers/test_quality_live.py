@@ -3,8 +3,9 @@
 import json
 import subprocess
 import time
+import tomllib
 
-from conftest import SALTLINE, Engine, wait_for
+from conftest import SALTLINE, SIM, Engine, wait_for
 from test_clocks import push
 
 STATIONS = """
@@ -157,3 +158,35 @@ def test_a_table_that_does_not_hold_is_refused_with_its_entry(engine):
         (saltline.folder / "pack" / "quality.toml").write_text(text)
         done = subprocess.run([SALTLINE, "import", saltline.folder / "pack", "--config", saltline.config], text=True, capture_output=True, timeout=60)
         assert done.returncode == 1 and part in done.stderr, (part, done.returncode, done.stderr)
+
+
+def test_a_stations_own_pace_is_learned_from_history_and_is_a_table_that_holds(engine, tmp_path):
+    saltline = engine()
+    path = tmp_path / "year.csv"
+    subprocess.run([SIM, "years", "--to", path, "--form", "csv", "--stations", "1", "--from", "2026-01-01T00:00:00Z", "--until", "2026-04-01T00:00:00Z"],
+                   stdout=subprocess.PIPE, check=True)
+    saltline.cli("import", str(path), "--create")
+    learned = saltline.cli("quality", "learn", "s0000", "salinity", "--class", "coast")
+    entry, = tomllib.loads(learned)["series"]
+    assert (entry["parameter"], entry["stations"], entry["defaults"]) == ("salinity", ["s0000"], True)
+    rate = entry["limits"]["rate"]
+    assert 0 < rate["suspect_per_hour"] < rate["fail_per_hour"]
+    assert "readings, 2026-01-01T" in learned, "where it comes from stands beside it"
+    # What somebody took away is not learned from, and neither is what is outside of the range that is asked for.
+    saltline.cli("edit", "add", "s0000", "salinity", "--from", "2026-01-01T00:00:00Z", "--to", "2026-02-01T00:00:00Z", "--remove", "--reason", "wrong depth")
+    assert "readings, 2026-02-01T" in saltline.cli("quality", "learn", "s0000", "salinity")
+    assert saltline.cli("quality", "learn", "s0000", "salinity", "--from", "2026-03-10T00:00:00+07:00", code=1) == ""
+    # It is pasted as it is, beside a running engine.
+    saltline.start()
+    saltline.pack(quality__toml=learned)
+    assert saltline.metric("saltline_quality_table_bad") == 0
+    assert tomllib.loads(saltline.cli("quality", "learn", "s0000", "salinity"))["series"]
+
+
+def test_what_cannot_be_learned_says_why(engine):
+    saltline = engine()
+    saltline.station("xuan-hoa")
+    for words, code, why in [(["nowhere", "salinity"], 1, "no station"), (["xuan-hoa", "salty"], 1, "no parameter"),
+                             (["xuan-hoa", "salinity"], 1, "nothing is learned"), (["xuan-hoa", "salinity", "--from", "today"], 2, "today")]:
+        done = subprocess.run([SALTLINE, "quality", "learn", *words, "--config", saltline.config], capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (code, "") and why in done.stderr, done.stderr
