@@ -258,6 +258,7 @@ impl Parts {
         let Some(at) = &config.questdb else { return Ok((None, history)) };
         let source = questdb::Source {
             journal: self.store.journal.clone(),
+            behind: self.store.behind.clone(),
             data: self.store.dir.clone(),
             tests: self.tests.clone(),
         };
@@ -320,6 +321,7 @@ impl Parts {
         let config = &setting.config;
         running.engine(Engine {
             journal: self.store.journal.clone(),
+            behind: self.store.behind.clone(),
             dir: self.store.dir.clone(),
             tests: self.tests.clone(),
             live: std::mem::take(&mut self.live),
@@ -340,6 +342,7 @@ impl Parts {
         running.history(
             Follower {
                 journal: self.store.journal.clone(),
+                behind: self.store.behind.clone(),
                 history: self.store.history.clone(),
                 sealer: sealer.clone(),
                 tests: self.tests.clone(),
@@ -415,7 +418,7 @@ fn portal(
     live: broadcast::Sender<portal::LiveReading>,
 ) -> Portal {
     let (analyzer, rules) = (analyzer.clone(), rules.clone());
-    let metrics = setting.metrics.clone();
+    let (metrics, behind) = (setting.metrics.clone(), store.behind.clone());
     let (journal, ledger) = (store.journal.clone(), store.ledger.clone());
     let sessions = store.sessions.journal().clone();
     Portal {
@@ -429,7 +432,10 @@ fn portal(
         }),
         clock: setting.clock.clone(),
         wall: Arc::new(SystemClock),
-        metrics: Arc::new(move || metrics.render()),
+        metrics: Arc::new(move || {
+            behind.show();
+            metrics.render()
+        }),
         ready: Arc::new(move || {
             readiness(&[("journal", &journal), ("ledger", &ledger), ("sessions", &sessions)])
         }),

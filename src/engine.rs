@@ -16,8 +16,9 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::assembly::Fatal;
+use crate::behind::Behind;
 use crate::errands::SharedSeqs;
-use crate::follow::{IDLE, READ_BYTES, show_behind, wait};
+use crate::follow::{IDLE, READ_BYTES, wait};
 use crate::judge::{Coming, SharedTests, Shelf, Tests, written};
 use crate::publish::Outlet;
 use crate::snapshot::{self, Saved};
@@ -40,6 +41,8 @@ pub type SharedAnalyzer = Arc<Mutex<Analyzer>>;
 pub struct Engine {
     /// What is followed.
     pub journal: Journal,
+    /// Where it says how far it is.
+    pub behind: Behind,
     /// The data folder, for the saved state.
     pub dir: PathBuf,
     /// What flags readings.
@@ -68,6 +71,7 @@ impl Engine {
     /// [`Fatal`] where the journal does not read back or the ledger cannot be written.
     pub fn run(mut self, runtime: &Handle, stop: &CancellationToken) -> Result<(), Fatal> {
         let mut end = self.journal.watch();
+        self.behind.reached("engine", self.next);
         self.show_clocks();
         let mut decoder = Decoder::default();
         let (mut verdicts, mut judging) = (Vec::new(), None);
@@ -93,7 +97,7 @@ impl Engine {
                 }
                 self.next = position + 1;
             }
-            show_behind("engine", &self.journal, self.next);
+            self.behind.reached("engine", self.next);
             if SAVE_EVERY <= saved.elapsed() {
                 self.save()?;
                 saved = Instant::now();

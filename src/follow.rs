@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::assembly::Fatal;
+use crate::behind::Behind;
 use crate::disk::Watch;
 use crate::judge::{self, Coming, Memory, Moment, Rounds, SharedMemory, SharedTests, Tests};
 use crate::publish::Outlet;
@@ -58,6 +59,8 @@ pub struct Tally {
 pub struct Follower {
     /// What is followed.
     pub journal: Journal,
+    /// Where it says how far it is.
+    pub behind: Behind,
     /// Where readings go.
     pub history: History,
     /// Makes room there.
@@ -97,7 +100,7 @@ impl Follower {
         let mut newest = FxHashMap::default();
         let mut shown = Shown::default();
         self.tally.next.store(next, Ordering::Release);
-        show_behind("history", &self.journal, next);
+        self.behind.reached("history", next);
         while !stop.is_cancelled() {
             end.borrow_and_update();
             let records = self.journal.read(next, READ_BYTES)?;
@@ -186,7 +189,7 @@ impl Follower {
         self.tally.stored.fetch_add(sums.stored + sums.corrected, Ordering::Relaxed);
         self.tally.duplicate.fetch_add(sums.duplicate, Ordering::Relaxed);
         self.tally.next.store(next, Ordering::Release);
-        show_behind("history", &self.journal, next);
+        self.behind.reached("history", next);
         metrics::counter!("saltline_readings_stored_total").increment(sums.stored);
         metrics::counter!("saltline_readings_corrected_total").increment(sums.corrected);
         metrics::counter!("saltline_readings_duplicate_total").increment(sums.duplicate);
@@ -279,12 +282,6 @@ impl Sums {
         self.corrected += u64::from(applied.corrected) + u64::from(applied.reflagged);
         self.duplicate += u64::from(applied.duplicate);
     }
-}
-
-/// Shows how far behind the journal a follower is that goes on with `next`.
-pub fn show_behind(follower: &'static str, journal: &Journal, next: u64) {
-    let behind = journal.durable_end().saturating_sub(next);
-    metrics::gauge!("saltline_journal_behind_records", "follower" => follower).set(behind as f64);
 }
 
 /// Sleeps until the journal has grown, a moment has passed or the stop came.

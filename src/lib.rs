@@ -6,6 +6,7 @@ pub mod clock; // what time it is, or what a demo says it is
 pub mod store; // the data folder, opened
 pub mod disk; // how much room it has, how long it takes
 pub mod judge; // how far readings can be trusted, for all that follow the journal
+mod behind; // how far those are that follow the journal
 mod follow; // history follows the journal
 pub mod engine; // the analyzer follows the journal; verdicts go to the desk
 pub mod snapshot; // where the engine stood, so that a start is short

@@ -9,6 +9,7 @@ use ingest::mqtt::{SessionLog, SessionLogError};
 use journal::{Journal, JournalError};
 use registry::{Registry, RegistryError};
 
+use crate::behind::Behind;
 use crate::settings::Config;
 
 /// The folder of refused packets.
@@ -24,6 +25,8 @@ pub struct Store {
     pub dir: PathBuf,
     /// Admitted reports and the clock.
     pub journal: Journal,
+    /// Where those stand who follow it.
+    pub behind: Behind,
     /// Refused packets.
     pub dead_letters: Journal,
     /// What stations said beside their readings.
@@ -91,8 +94,10 @@ impl Store {
             segment_bytes_max: SAID_DISK_BYTES_MAX / 16,
             ..journal::Config::default()
         };
+        let journal = Journal::open(&dir.join("journal"), &journal_config(config))?;
         let store = Self {
-            journal: Journal::open(&dir.join("journal"), &journal_config(config))?,
+            behind: Behind::new(journal.clone()),
+            journal,
             dead_letters: Journal::open(&dir.join(DEAD_LETTERS), &letters)?,
             said: Journal::open(&dir.join("said"), &said)?,
             ledger: Journal::open(&dir.join("ledger"), &journal::Config::default())?,

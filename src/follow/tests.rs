@@ -61,6 +61,7 @@ async fn follower(dir: &Path, reports: u32) -> Follower {
     let door = Door::bind(config, intake, Arc::new(registry)).unwrap();
     Follower {
         journal: sealer.journal.clone(),
+        behind: Behind::new(sealer.journal.clone()),
         history: sealer.history.clone(),
         sealer,
         tests: Arc::new(RwLock::new(Arc::new(Tests::gross_range(

@@ -20,7 +20,8 @@ use super::refill::{Refill, Went};
 use super::standing::Standing;
 use super::table::{Look, Table};
 use super::trouble::Trouble;
-use crate::follow::{READ_BYTES, show_behind};
+use crate::behind::Behind;
+use crate::follow::READ_BYTES;
 use crate::judge::{Coming, SharedTests};
 
 /// The first wait after a failure. It doubles up to `retry_max`.
@@ -37,6 +38,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub struct Source {
     /// What is followed.
     pub journal: Journal,
+    /// Where it says how far it is.
+    pub behind: Behind,
     /// The data folder, with what is sealed for a table that lacks it.
     pub data: PathBuf,
     /// What flags readings, as it does for history.
@@ -321,7 +324,7 @@ impl Follower {
     fn show(&self) {
         let following = self.mark.as_ref().filter(|mark| mark.refill.is_none());
         let next = following.and_then(|mark| mark.next).unwrap_or(0);
-        show_behind("questdb", &self.source.journal, next);
+        self.source.behind.reached("questdb", next);
         let refilling = self.mark.as_ref().is_some_and(|mark| mark.refill.is_some());
         metrics::gauge!("saltline_questdb_refilling").set(f64::from(u8::from(refilling)));
     }

@@ -162,8 +162,18 @@ class Engine:
         found = re.findall(rf"^{name}(?:{{[^}}]*}})? ([0-9.e+-]+)$", text, re.M)
         return sum(float(value) for value in found)
 
+    def behind(self, follower):
+        """Acknowledged records that a follower of the journal has not seen; `None` where there is none of that name."""
+        found = re.search(
+            rf'^saltline_journal_behind_records{{follower="{follower}"}} (\S+)$', self.text("/metrics")[1], re.M)
+        return float(found.group(1)) if found else None
+
     def readings(self, station, parameter, start="2000-01-01T00:00:00Z", end="2100-01-01T00:00:00Z"):
-        """Every reading of a series, page by page as `Link: rel="next"` leads."""
+        """Every reading of a series, page by page as `Link: rel="next"` leads. What was acknowledged before is among them,
+        unless history is kept from following for more than 5 s."""
+        end_of_wait = time.monotonic() + 5
+        while self.behind("history") and time.monotonic() < end_of_wait:
+            time.sleep(0.02)
         path = f"/api/v1/stations/{station}/readings?parameter={parameter}&from={start}&to={end}"
         rows = []
         while path:

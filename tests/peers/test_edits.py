@@ -94,7 +94,7 @@ def test_readings_are_corrected_filled_removed_approved_and_never_overwritten(pu
     pushing.kill()
     pushing.start()
     person.engine = viewer.engine = pushing
-    wait_for("history", lambda: pushing.metric("saltline_journal_behind_records") == 0)
+    wait_for("history", lambda: pushing.behind("history") == 0)
     assert shown(pushing) == approved == shown(pushing, "&layer=approved")
     raw_now = raw | {65: (30, flag, None), 5: (31, flag, None)}
     assert shown(pushing, "&layer=raw") == raw_now

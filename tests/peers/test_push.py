@@ -246,7 +246,7 @@ def test_what_was_known_then_how_long_above_a_limit_and_rain_by_the_day_of_vietn
     for _ in range(2):
         # After a start the engine serves while history still follows the journal, and says how far behind it is.
         wait_for("the correction", lambda: said() == [3])
-        wait_for("history", lambda: pushing.metric("saltline_journal_behind_records") == 0)
+        wait_for("history", lambda: pushing.behind("history") == 0)
         assert pushing.get(f"{one}&as_of={between}")["readings"][0]["value"] == 5
         assert pushing.get(one)["readings"][0]["value"] == 3
         spells = f"/api/v1/stations/xuan-hoa/spells?parameter=salinity&above=4&from={at(0)}&to={at(24)}&every=1d"

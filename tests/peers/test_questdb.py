@@ -136,11 +136,6 @@ def send(saltline, rows, station="xuan-hoa"):
         assert status == 202, said
 
 
-def behind(saltline, follower):
-    found = re.search(rf'^saltline_journal_behind_records{{follower="{follower}"}} (\S+)$', saltline.text("/metrics")[1], re.M)
-    return float(found.group(1)) if found else None
-
-
 def failed(saltline, reason):
     found = re.search(rf'^saltline_questdb_failed_total{{reason="{reason}"}} (\S+)$', saltline.text("/metrics")[1], re.M)
     return float(found.group(1)) if found else 0
@@ -180,8 +175,13 @@ def kept(saltline, *stations):
 
 
 def same(saltline, questdb, table, count=None, seconds=60):
-    """Waits until QuestDB has every reading once, value by value; `count` of them."""
+    """Waits until QuestDB has every reading once, value by value; `count` of them.
+
+    Both followers are through first: where QuestDB answers our readers, half of what was sent would equal itself.
+    """
     def look():
+        if saltline.behind("history") or saltline.behind("questdb"):
+            return False
         ours = kept(saltline)
         if count is not None and len(ours) != count:
             return False
@@ -219,12 +219,12 @@ def test_every_reading_comes_once_and_the_table_is_as_it_is_written_down(engine,
         "flag": ("BYTE", False, False), "received_at": ("TIMESTAMP", False, False), "position": ("LONG", False, False),
         "taken_at": ("TIMESTAMP", True, True)}
     assert questdb.ask("SELECT walEnabled, dedup, partitionBy FROM tables() WHERE table_name = 't_once'") == [[True, True, "MONTH"]]
-    wait_for("nothing waits", lambda: behind(saltline, "questdb") == 0)
+    wait_for("nothing waits", lambda: saltline.behind("questdb") == 0)
     assert refills(saltline) == {"first": "1"}
     # A restart sends nothing that was written down as sent, and fills nothing again.
     assert saltline.stop() == 0
     saltline.start()
-    wait_for("it follows again", lambda: behind(saltline, "questdb") == 0)
+    wait_for("it follows again", lambda: saltline.behind("questdb") == 0)
     send(saltline, [(-60, {"salinity": 1.5})])
     same(saltline, questdb, "t_once")
     assert refills(saltline) == {} and saltline.metric("saltline_questdb_sent_total") < 50
@@ -257,7 +257,7 @@ def test_the_answers_are_those_of_our_own_store_byte_for_byte(engine, questdb):
         send(saltline, season(20 + n, 60), "vam-kenh")
     same(saltline, questdb, "t_same")
     wait_for("sealed", lambda: saltline.metric("saltline_history_sealed_files") >= 2)
-    wait_for("history is through", lambda: behind(saltline, "history") == 0 == behind(saltline, "questdb"))
+    wait_for("history is through", lambda: saltline.behind("history") == 0 == saltline.behind("questdb"))
     asked = list(questions())
     wait_for("the reader", lambda: answered(saltline, asked[0]))
     before = outcomes(saltline)
@@ -269,7 +269,7 @@ def test_the_answers_are_those_of_our_own_store_byte_for_byte(engine, questdb):
     saltline.sections["history"]["reader"] = "embedded"
     saltline.write_config()
     saltline.start()
-    wait_for("history is through", lambda: behind(saltline, "history") == 0)
+    wait_for("history is through", lambda: saltline.behind("history") == 0)
     for path, (_, theirs) in zip(asked, theirs):
         assert saltline.text(path)[1] == theirs, path
     assert reads(saltline, "answered") == 0
@@ -281,6 +281,8 @@ def test_what_was_known_then_is_asked_of_our_own_store(engine, questdb):
     then = time.time() + 0.5
     time.sleep(1)
     send(saltline, [(900 * n, {"salinity": 50 + n}) for n in range(400)])
+    # The corrections come in the order in which they were sent: with the last of them, all are there.
+    wait_for("the last correction", lambda: (rows := kept(saltline)) and max(row[3] for row in rows) == 449)
     same(saltline, questdb, "t_then", 400)
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(then)) + f".{int(then % 1 * 1000):03}Z"
     path = "/api/v1/stations/xuan-hoa/readings?parameter=salinity&from=2000-01-01T00:00:00Z"
@@ -313,7 +315,7 @@ def test_away_at_the_start_and_for_a_while_nothing_is_lost_or_doubled_through_ki
         else:
             saltline.kill()
             saltline.start()
-        wait_for("history is through", lambda: behind(saltline, "history") == 0)
+        wait_for("history is through", lambda: saltline.behind("history") == 0)
     same(saltline, questdb, "t_away")
     assert set(refills(saltline)) <= set(), "the journal had it all"
 
@@ -458,7 +460,7 @@ def test_one_that_is_added_late_gets_what_the_journal_let_go_of(engine, questdb)
         send(saltline, season(80 + n))
         send(saltline, season(90 + n, 60), "vam-kenh")
     wait_for("the journal let go", lambda: saltline.metric("saltline_journal_pruned_segments_total") >= 1, seconds=40)
-    wait_for("history is through", lambda: behind(saltline, "history") == 0)
+    wait_for("history is through", lambda: saltline.behind("history") == 0)
     ours = kept(saltline)
     assert saltline.stop() == 0
     at = {"url": questdb.url, "table": "t_late", "batch_wait": "100ms", "retry_max": "1s", "batch_readings": 100}
